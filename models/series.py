@@ -1,0 +1,52 @@
+"""What a forecaster reads: a batch of equally spaced demand series with gaps marked.
+
+`predictor/core/history.py` and `models/training.py` build them, every forecaster reads them. A gap
+is NaN and never zero: zero is a measurement. Nothing here may change a batch once it is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALL_REGIONS = "*"
+"""The region name of demand that may be served anywhere (a routed module's weighted demand)."""
+
+FloatArray = NDArray[np.float64]
+
+
+class SeriesKey(NamedTuple):
+    """Names a series: a module and the region that must serve it, or `ALL_REGIONS`."""
+
+    module: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesBatch:
+    """Demand of many series on one time grid.
+
+    `values` has shape (series, steps): the mean rate per second over each step, NaN where nothing
+    is known. Step `i` covers [start_s + i * step_s, start_s + (i + 1) * step_s), epoch seconds.
+    """
+
+    keys: tuple[SeriesKey, ...]
+    start_s: int
+    step_s: int
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[0] != len(self.keys):
+            raise ValueError(
+                f"values of shape {self.values.shape} do not fit {len(self.keys)} series"
+            )
+        if self.step_s <= 0:
+            raise ValueError(f"a step of {self.step_s} s is not a step")
+
+    @property
+    def end_s(self) -> int:
+        """The first instant after the last step: the 'now' of a forecast made from this batch."""
+        return self.start_s + int(self.values.shape[1]) * self.step_s

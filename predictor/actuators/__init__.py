@@ -1,0 +1,1 @@
+"""The only places that write to a cluster, real or simulated, behind one port."""

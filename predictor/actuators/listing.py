@@ -1,0 +1,51 @@
+"""One namespace's objects of one kind, page by page.
+
+`kubernetes.py` reads HPAs and Deployments with it. It must never read without an end: pages and
+their number are bounded.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from predictor.actuators.connection import Connection
+from predictor.actuators.refusal import refusal
+from predictor.core.reasons import Code, Reason
+
+_Item = TypeVar("_Item")
+
+# The API server's own clients use pages of 500; 40 of them are 20,000 objects in one namespace.
+_PAGE_OBJECTS = 500
+_PAGES_MAX = 40
+
+
+class _PageMetadata(msgspec.Struct, frozen=True):
+    next: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct, Generic[_Item], frozen=True):
+    items: tuple[_Item, ...]
+    metadata: _PageMetadata = _PageMetadata()
+
+
+async def listed(connection: Connection, path: str, kind: type[_Item]) -> list[_Item] | Reason:
+    """All objects under `path`, or why they cannot be had; raises `ClusterUnreachable`."""
+    decoder: msgspec.json.Decoder[_Page[_Item]] = msgspec.json.Decoder(_Page[kind])  # type: ignore[valid-type]
+    items: list[_Item] = []
+    token = ""
+    for _ in range(_PAGES_MAX):
+        query = [("limit", str(_PAGE_OBJECTS)), *([("continue", token)] if token else [])]
+        answer = await connection.get(path, query)
+        if not answer.ok:
+            return refusal(answer, path)
+        try:
+            page = decoder.decode(answer.body)
+        except msgspec.MsgspecError as error:
+            return Reason(Code.REFUSED, f"{path} cannot be read: {error}")
+        items.extend(page.items)
+        token = page.metadata.next
+        if not token:
+            return items
+    return Reason(Code.REFUSED, f"{path} holds more than {_PAGES_MAX * _PAGE_OBJECTS} objects")

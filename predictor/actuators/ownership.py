@@ -1,0 +1,70 @@
+"""Who owns `spec.minReplicas`, and whether we may take it.
+
+`hpa_reader.py` reads the owners for the view, `kubernetes.py` asks before every write. The rule:
+the field is taken by force once, when we have never held it; what was taken from us afterwards is a
+person's or a tool's decision and is left alone. Nothing here may talk to a cluster.
+
+Source of the ownership rules: Kubernetes documentation, "Server-Side Apply", and the structured
+merge of `metadata.managedFields`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+FIELD_MANAGER = "mplp-predictor"
+"""The name under which the API server records our writes."""
+
+
+class _Fields(msgspec.Struct, frozen=True):
+    """The part of a FieldsV1 that is asked about; the names are the wire's own."""
+
+    spec: dict[str, msgspec.Raw] = msgspec.field(name="f:spec", default_factory=dict)
+
+
+class ManagedFields(msgspec.Struct, frozen=True, rename="camel"):
+    """One entry of `metadata.managedFields`: who last wrote which fields, and how."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields_v1: _Fields = msgspec.field(name="fieldsV1", default_factory=_Fields)
+
+
+def floor_owners(managed_fields: Sequence[ManagedFields]) -> tuple[str, ...]:
+    """The managers of `f:minReplicas` in the object's own order; several hold the same value."""
+    owners = [one.manager for one in managed_fields if "f:minReplicas" in one.fields_v1.spec]
+    return tuple(dict.fromkeys(owners))
+
+
+def foreign_owner(owners: Sequence[str]) -> str | None:
+    """The first owner that is not us."""
+    return next((owner for owner in owners if owner != FIELD_MANAGER), None)
+
+
+class HeldFloors:
+    """Remembers which objects' floors we have held, at most `size_max` of them.
+
+    The memory ends with the process. After a restart a floor that another manager has taken
+    meanwhile counts as never held, and is adopted anew.
+    """
+
+    def __init__(self, size_max: int = 20_000) -> None:
+        self._size_max = size_max
+        self._uids: OrderedDict[str, None] = OrderedDict()
+
+    def note(self, uid: str) -> None:
+        """We hold this object's floor now; beyond the limit the longest unseen is forgotten."""
+        self._uids[uid] = None
+        self._uids.move_to_end(uid)
+        while len(self._uids) > self._size_max:
+            self._uids.popitem(last=False)
+
+    def taken_by(self, uid: str, owners: Sequence[str]) -> str | None:
+        """Who took the floor from us: set only where we held it once and now do not."""
+        if uid not in self._uids or FIELD_MANAGER in owners:
+            return None
+        return foreign_owner(owners)

@@ -1,0 +1,206 @@
+"""The console script: each command parses, calls one function, prints, and returns an exit code.
+
+Everything heavy is imported inside the command that needs it, so that `--help` and completion never
+load numpy, scikit-learn or statsmodels. No work is done here.
+
+Exit codes: 0 done; 1 a negative answer; 2 usage or configuration; 3 a broker, cluster or file that
+cannot be reached; 130 ended with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from predictor.settings import Settings
+
+EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="mplp-predictor",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Raises HPA minReplicas and moves regional weights before the load arrives.",
+    epilog="Exit codes: 0 done, 1 negative answer, 2 usage or configuration, 3 unreachable, "
+    "130 Ctrl-C.",
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="MPLP_PREDICTOR_CONFIG",
+        help="YAML configuration; without one the MPLP scaling guide's profile.",
+    ),
+]
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from predictor import __version__
+
+        typer.echo(f"mplp-predictor {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    mode: Annotated[
+        str | None, typer.Option(help="shadow: decide and record only (default); active: also act.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder that `train` wrote; optional.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(hidden=True, help="Written once the worker is up.")
+    ] = None,
+) -> None:
+    """Read demand from Kafka, decide for the modules this worker owns, act if active.
+
+    Example: mplp-predictor run --config config.yaml --mode shadow
+    """
+    settings = _settings(config, mode=mode, model_folder=None if model is None else str(model))
+    from predictor.worker import WorkerFailed, run_worker
+
+    try:
+        run_worker(settings, ready_file)
+    except WorkerFailed as error:
+        _stop(EXIT_UNREACHABLE, str(error))
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    events: Annotated[
+        Path | None, typer.Option(help="File of request events, one JSON a line, .gz allowed.")
+    ] = None,
+    from_topic: Annotated[
+        bool, typer.Option("--from-topic", help="Read the configured demand topic instead.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Learn each module's season from history and write a model folder that `run` loads.
+
+    Example: mplp-predictor train --events events.jsonl.gz --out build/model
+    """
+    if (events is None) == (not from_topic):
+        _stop(EXIT_USAGE, "give either --events FILE or --from-topic")
+    settings = _settings(config)
+    from predictor.training import TrainingFailed, train_model
+
+    try:
+        train_model(settings, events, out)
+    except TrainingFailed as error:
+        _stop(EXIT_NEGATIVE, str(error))
+    except OSError as error:
+        _stop(EXIT_UNREACHABLE, str(error))
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the page and the events.")
+    ] = Path("build/demo"),
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Against a real Kafka broker and HPA controller of the rigs."),
+    ] = False,
+) -> None:
+    """Fourteen days of a real load through the whole path: a table and a page.
+
+    Example: mplp-predictor demo --out build/demo
+    """
+    if live:
+        from predictor.live_demo import run_live_demo
+
+        raise typer.Exit(run_live_demo(out))
+    from predictor.demo import run_demo
+
+    run_demo(out)
+
+
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> None:
+    """Print the effective settings as YAML.
+
+    Example: mplp-predictor config show
+    """
+    settings = _settings(config)
+    import msgspec
+    import yaml
+
+    typer.echo(yaml.safe_dump(msgspec.to_builtins(settings), sort_keys=False), nl=False)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors.
+
+    Example: mplp-predictor config schema > config.schema.json
+    """
+    import json
+
+    import msgspec
+
+    from predictor.settings import Settings
+
+    typer.echo(json.dumps(msgspec.json.schema(Settings), indent=2))
+
+
+@app.command("contract")
+def contract() -> None:
+    """Print the JSON Schema of the events that the service reads.
+
+    Example: mplp-predictor contract > events.schema.json
+    """
+    import json
+
+    from streams.events import contract_schema
+
+    typer.echo(json.dumps(contract_schema(), indent=2))
+
+
+def _settings(config: Path | None, **overrides: str | None) -> Settings:
+    """Flag over environment over file over default; a fault ends the command with exit code 2."""
+    from predictor.config import ConfigError, load_settings
+
+    environment = dict(os.environ)
+    for name, value in overrides.items():
+        if value is not None:
+            environment[f"MPLP_PREDICTOR__{name.upper()}"] = value
+    try:
+        return load_settings(config, environment)
+    except ConfigError as error:
+        _stop(EXIT_USAGE, "\n".join(error.faults))
+
+
+def _stop(code: int, message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""One decision as bytes: what it saw, what it knew, what it said and what came of it.
+
+The service encodes a record per decision and hands the bytes to the audit topic; `replay` proves
+that the record explains itself: the decision made again from it gives the same bytes. Nothing here
+may leave out an input that a decision read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from predictor.core.cluster import Outcome, TargetKey
+from predictor.core.decide import decide
+from predictor.core.decision import Decision
+from predictor.core.encoding import decode_json, encode_json
+from predictor.core.inputs import Inputs
+from predictor.core.policy import Policy
+from predictor.core.state import State
+
+RECORD_VERSION = 1
+RECORD_BYTES_MAX = 64 * 1024 * 1024
+"""A longer record is refused unread. Ten thousand targets make about 20 MB."""
+
+
+class RecordRefused(Exception):  # noqa: N818 - a refusal, as the sentences say
+    """The bytes are no record that this version can read; the message says why."""
+
+
+class OutcomeRow(msgspec.Struct, frozen=True):
+    """What came of one intent; a route's key is (module, `ALL_REGIONS`)."""
+
+    key: TargetKey
+    outcome: Outcome
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One decision whole. `state` is the state before it."""
+
+    version: int
+    decision: Decision
+    outcomes: tuple[OutcomeRow, ...]
+    inputs: Inputs
+    policy: Policy
+    state: State
+
+
+def encode_record(
+    inputs: Inputs,
+    policy: Policy,
+    state_before: State,
+    decision: Decision,
+    outcomes: Iterable[tuple[TargetKey, Outcome]] = (),
+) -> bytes:
+    """The record's JSON in one line; the same values give the same bytes."""
+    rows = tuple(OutcomeRow(key, outcome) for key, outcome in outcomes)
+    return encode_json(Record(RECORD_VERSION, decision, rows, inputs, policy, state_before))
+
+
+def decode_record(body: bytes) -> Record:
+    """Read a record back; raises `RecordRefused`."""
+    if len(body) > RECORD_BYTES_MAX:
+        raise RecordRefused(f"{len(body)} bytes, at most {RECORD_BYTES_MAX} are read")
+    try:
+        record = decode_json(body, Record)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RecordRefused(f"no decision record: {error}") from error
+    if record.version != RECORD_VERSION:
+        raise RecordRefused(f"version {record.version}, this reads version {RECORD_VERSION}")
+    return record
+
+
+def replay(body: bytes) -> bytes:
+    """Make the recorded decision again; equal to `body` when the record explains the decision."""
+    record = decode_record(body)
+    decision, _ = decide(record.inputs, record.policy, record.state, record.decision.made_at_s)
+    outcomes = [(row.key, row.outcome) for row in record.outcomes]
+    return encode_record(record.inputs, record.policy, record.state, decision, outcomes)

@@ -1,0 +1,127 @@
+"""What the cluster looks like to the core, and what the core asks of it.
+
+Actuators build the views and carry out the intents; `predictor/core/decide.py` reads the first and
+makes the second. Values only: nothing here may talk to a cluster.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from predictor.core.reasons import Reason
+
+
+class TargetKey(NamedTuple):
+    """A module in a region: one Deployment with one HPA."""
+
+    module: str
+    region: str
+
+
+class MetricTarget(msgspec.Struct, frozen=True):
+    """One metric spec of an HPA with what its status says of it.
+
+    `kind` is the spec's type (Resource, Pods, Object, External, ContainerResource); `target` and
+    `current` are in the metric's base unit (a quantity of "500m" is 0.5), utilisation in percent.
+    `current` is None where the status has no reading.
+    """
+
+    kind: str
+    name: str
+    target_type: str
+    target: float
+    current: float | None = None
+
+
+class HpaView(msgspec.Struct, frozen=True):
+    """One HPA and its Deployment as read at one moment.
+
+    `baseline_replicas` is the minReplicas that the owner declared, None where it cannot be known
+    because the field holds our own value. `floor_manager` names who owns `f:minReplicas` in
+    managedFields (None: nobody recorded).
+    """
+
+    key: TargetKey
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    deployment: str
+    min_replicas: int
+    max_replicas: int
+    spec_replicas: int
+    ready_replicas: int
+    baseline_replicas: int | None
+    floor_manager: str | None
+    metrics: tuple[MetricTarget, ...]
+    ambiguous: bool = False
+
+
+class DestinationView(msgspec.Struct, frozen=True):
+    """One destination of a default route: its place in the list, region, host and weight."""
+
+    index: int
+    region: str
+    host: str
+    weight: int
+
+
+class RouteView(msgspec.Struct, frozen=True):
+    """The default (match-less) route of a VirtualService that spreads one module over regions."""
+
+    module: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    route_index: int
+    destinations: tuple[DestinationView, ...]
+
+
+class ClusterView(msgspec.Struct, frozen=True):
+    """All targets and routes read in one go; `problems` says what could not be read, and why."""
+
+    hpas: tuple[HpaView, ...]
+    routes: tuple[RouteView, ...] = ()
+    problems: tuple[tuple[TargetKey, Reason], ...] = ()
+
+
+class FloorIntent(msgspec.Struct, frozen=True):
+    """Set one HPA's minReplicas, if it is still the object and version that was decided on."""
+
+    key: TargetKey
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    floor_now: int
+    floor: int
+    decision_number: int
+
+
+class WeightIntent(msgspec.Struct, frozen=True):
+    """Set a default route's weights, if each destination still has the weight decided on.
+
+    `weights` holds the new weight of each destination of `route`, in its order; they sum to 100.
+    """
+
+    route: RouteView
+    weights: tuple[int, ...]
+    decision_number: int
+
+
+class Applied(msgspec.Struct, frozen=True, tag="applied", tag_field="outcome"):
+    """The write was accepted and the object now has this version."""
+
+    resource_version: str
+
+
+class NotApplied(msgspec.Struct, frozen=True, tag="not_applied", tag_field="outcome"):
+    """Nothing was written; a normal outcome, with its reason."""
+
+    reason: Reason
+
+
+Outcome = Applied | NotApplied

@@ -1,0 +1,234 @@
+"""Puts the arrays of one decision into words: a `FloorDecision` per target, with its reasons.
+
+`predictor/core/decide.py` calls it last. Sentences and objects are made here and nowhere else, once
+per row of output; nothing here may change a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from models.series import FloatArray
+from predictor.core.capacity import RatesPerPod
+from predictor.core.cluster import FloorIntent, HpaView, TargetKey
+from predictor.core.decision import FloorDecision
+from predictor.core.guardrails import BASELINE_UNKNOWN, IntArray, Rulings
+from predictor.core.inputs import Inputs
+from predictor.core.lead_time import LeadTimes
+from predictor.core.reasons import Code, Reason
+from predictor.core.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Demand per second and the replicas it asks for, shape (n,), NaN where not known.
+
+    `peak` is the window's, `path` the highest from now to the window's end. `demand_per_s` is what
+    is asked for now at today's weights; `observed_per_s` is the same at the weights sized for.
+    """
+
+    demand_per_s: FloatArray
+    observed_per_s: FloatArray
+    peak_per_s: FloatArray
+    path_per_s: FloatArray
+    for_peak: FloatArray
+    for_path: FloatArray
+    for_observed: FloatArray
+
+
+def floor_decisions(
+    inputs: Inputs,
+    targets: Targets,
+    sized: Sized,
+    rulings: Rulings,
+    *,
+    leads: LeadTimes,
+    rates: RatesPerPod,
+    number: int,
+    shadow: IntArray,
+) -> tuple[FloorDecision, ...]:
+    """One per target, in their order."""
+    missing = np.where(
+        np.isfinite(targets.peak.own) & (targets.unpinned_row >= 0),
+        targets.unpinned_row,
+        targets.series_row,
+    )
+    decisions = []
+    rows = _rows(targets, sized, rulings, leads=leads, rates=rates, shadow=shadow)
+    for row, values in enumerate(rows):
+        hpa, alone = targets.hpas[row], targets.left_alone.get(row)
+        causes = _causes(values, inputs.forecast_reasons[missing[row]])
+        limits = rulings.reasons.get(row, ()) if alone is None else ()
+        said = (*causes, *limits) if alone is None else (alone, *causes)
+        decisions.append(
+            _decision(
+                values,
+                targets.keys[row],
+                hpa,
+                reasons=said,
+                lead_time_source=str(leads.source(row)),
+                rate_source=str(rates.sources[row]),
+                intent=None if alone else _intent(values, hpa, number),
+                is_left_alone=alone is not None,
+            )
+        )
+    return tuple(decisions)
+
+
+class _Row(NamedTuple):
+    """One target's numbers as plain Python numbers, in the order of the columns in `_rows`."""
+
+    allowed: int
+    shadow: int
+    floor_now: int
+    baseline: int
+    ready_replicas: int
+    max_replicas: int
+    quantile: float
+    lead_time_s: float
+    hold_s: float
+    rate_per_s: float
+    demand_per_s: float
+    observed_per_s: float
+    peak_per_s: float
+    path_per_s: float
+    for_peak: float
+    for_path: float
+    for_observed: float
+
+    @property
+    def needed(self) -> float:
+        """Replicas that forecast and demand ask for; NaN where neither is known."""
+        if not isfinite(self.for_peak):
+            return self.for_observed
+        return max(self.for_peak, self.for_observed if isfinite(self.for_observed) else 0.0)
+
+
+def _rows(
+    targets: Targets,
+    sized: Sized,
+    rulings: Rulings,
+    *,
+    leads: LeadTimes,
+    rates: RatesPerPod,
+    shadow: IntArray,
+) -> list[_Row]:
+    """Columns to rows, each number made a plain one once."""
+    columns: tuple[FloatArray | IntArray, ...] = (
+        rulings.allowed,
+        shadow,
+        targets.floor_now,
+        targets.baseline,
+        targets.ready_replicas,
+        targets.max_replicas,
+        targets.quantile,
+        leads.lead_time_s,
+        targets.policy.hold_s,
+        rates.rate_per_s,
+        sized.demand_per_s,
+        sized.observed_per_s,
+        sized.peak_per_s,
+        sized.path_per_s,
+        sized.for_peak,
+        sized.for_path,
+        sized.for_observed,
+    )
+    return [_Row(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _decision(
+    row: _Row,
+    key: TargetKey,
+    hpa: HpaView | None,
+    *,
+    reasons: tuple[Reason, ...],
+    lead_time_source: str,
+    rate_source: str,
+    intent: FloorIntent | None,
+    is_left_alone: bool,
+) -> FloorDecision:
+    is_seen = hpa is not None
+    floor = row.floor_now if is_left_alone else row.allowed
+    needed = row.needed
+    return FloorDecision(
+        key=key,
+        floor_now=row.floor_now if is_seen else None,
+        floor_wanted=max(int(needed), row.baseline) if isfinite(needed) else None,
+        floor=floor if is_seen else None,
+        floor_shadow=row.shadow if is_seen else None,
+        demand_per_s=_known(row.demand_per_s),
+        forecast_peak_per_s=_known(row.peak_per_s),
+        quantile=row.quantile,
+        lead_time_s=row.lead_time_s,
+        lead_time_source=lead_time_source,
+        hold_s=row.hold_s,
+        rate_per_pod_per_s=_known(row.rate_per_s),
+        rate_source=rate_source,
+        ready_replicas=row.ready_replicas if is_seen else None,
+        baseline_replicas=None if row.baseline == BASELINE_UNKNOWN else row.baseline,
+        max_replicas=row.max_replicas if is_seen else None,
+        reasons=reasons,
+        intent=intent,
+    )
+
+
+def _intent(row: _Row, hpa: HpaView | None, number: int) -> FloorIntent | None:
+    if hpa is None or row.allowed == row.floor_now:
+        return None
+    return FloorIntent(
+        key=hpa.key,
+        namespace=hpa.namespace,
+        name=hpa.name,
+        uid=hpa.uid,
+        resource_version=hpa.resource_version,
+        floor_now=row.floor_now,
+        floor=row.allowed,
+        decision_number=number,
+    )
+
+
+def _causes(row: _Row, forecast_reason: tuple[str, str]) -> tuple[Reason, ...]:
+    """Why this many replicas are wanted."""
+    causes: list[Reason] = []
+    if not isfinite(row.peak_per_s):
+        code, sentence = forecast_reason
+        causes.append(Reason(Code.NO_FORECAST, f"{sentence} ({code})"))
+    if not isfinite(row.rate_per_s):
+        sentence = "neither the configuration nor the HPA's metrics say what one pod carries"
+        causes.append(Reason(Code.NO_RATE_PER_POD, sentence))
+    elif isfinite(row.needed):
+        causes.append(_cause(row))
+    return tuple(causes)
+
+
+def _cause(row: _Row) -> Reason:
+    needed, each = row.needed, f"replicas at {row.rate_per_s:.1f}/s each"
+    if row.for_path > max(needed, row.baseline) and needed < row.floor_now:
+        return Reason(
+            Code.FORECAST_PEAK,
+            f"before the window's end the forecast reaches {row.path_per_s:.1f}/s: "
+            f"{row.for_path:.0f} {each}",
+        )
+    if needed <= row.baseline:
+        return Reason(
+            Code.BASELINE, f"demand asks for {needed:.0f} replicas, the baseline is {row.baseline}"
+        )
+    if row.for_peak == needed:
+        return Reason(
+            Code.FORECAST_PEAK,
+            f"the {row.quantile:g} quantile of the peak {row.lead_time_s:.0f} to "
+            f"{row.lead_time_s + row.hold_s:.0f} s ahead is {row.peak_per_s:.1f}/s: "
+            f"{row.for_peak:.0f} {each}",
+        )
+    return Reason(
+        Code.OBSERVED_DEMAND,
+        f"demand is {row.observed_per_s:.1f}/s: {row.for_observed:.0f} {each}",
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,74 @@
+"""Takes demand records from the Faust tables into the history of the modules this worker owns.
+
+`predictor/worker.py` hands it to `streams/faust_app.py` as the sink. When ownership changes the
+history is begun anew: what another worker counted meanwhile would look like zero here. It must
+never decide what is complete; the history does.
+"""
+
+from __future__ import annotations
+
+from predictor.clock import EventClock, WallClock
+from predictor.core.history import History
+from predictor.settings import Settings
+from streams.demand import DemandPart, Progress
+from streams.topics import demand_partition
+
+
+class DemandInbox:
+    """The owned modules' history, and how far event time has come; a `DemandSink`."""
+
+    def __init__(self, settings: Settings, clock: EventClock | WallClock, partitions: int) -> None:
+        self.history: History = settings.new_history()
+        self.owned: frozenset[int] = frozenset()
+        self._partitions = partitions
+        self._settings = settings
+        self._clock = clock
+        self._closed_s: dict[int, int] = {}
+        self._idle: dict[int, bool] = {}
+        self._input_partitions = 0
+
+    def owns(self, module: str) -> bool:
+        """Whether this worker decides for the module."""
+        return demand_partition(module, self._partitions) in self.owned
+
+    @property
+    def owned_modules(self) -> int:
+        """How many of the configured modules this worker decides for."""
+        return sum(self.owns(module) for module in self._settings.modules)
+
+    def on_assigned(self, partitions: set[int]) -> None:
+        """These demand partitions are ours from now on; their parts follow."""
+        self.owned = frozenset(partitions)
+        self.history = self._settings.new_history()
+        self._closed_s.clear()
+        self._idle.clear()
+
+    def on_revoked(self, partitions: set[int]) -> None:
+        """Somebody else may already decide for these."""
+        self.owned -= partitions
+
+    def on_part(self, part: DemandPart, demand_partition: int) -> None:
+        """A part of a module's bucket."""
+        if demand_partition in self.owned:
+            self.history.add(part)
+
+    def on_progress(self, progress: Progress, demand_partition: int) -> None:
+        """How far an input partition has come; each owned demand partition repeats it."""
+        if demand_partition not in self.owned:
+            return
+        self.history.advance(progress)
+        self._input_partitions = max(self._input_partitions, progress.partitions)
+        known_s = self._closed_s.get(progress.partition, 0)
+        if progress.closed_through_s >= known_s:
+            self._closed_s[progress.partition] = progress.closed_through_s
+            self._idle[progress.partition] = progress.idle
+        if isinstance(self._clock, EventClock):
+            self._clock.advance(self.watermark_s)
+
+    @property
+    def watermark_s(self) -> float:
+        """Event time that every input partition with events has reached; 0 before that."""
+        if len(self._closed_s) < self._input_partitions:
+            return 0.0
+        moving = [s for p, s in self._closed_s.items() if not self._idle[p]]
+        return float(min(moving or self._closed_s.values(), default=0))

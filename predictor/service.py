@@ -1,0 +1,94 @@
+"""The tick: gather, decide, act, record. It reads like a table of contents and holds no arithmetic.
+
+`predictor/worker.py` (live) and `predictor/demo.py` (event time) call `tick`; the same code serves
+both. It must never decide anything itself, and never let one failing write or an unreachable
+cluster end the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from predictor.actuators.port import Cluster
+from predictor.core.audit import encode_record
+from predictor.core.cluster import (
+    FloorIntent,
+    NotApplied,
+    Outcome,
+    TargetKey,
+    WeightIntent,
+)
+from predictor.core.decide import decide
+from predictor.core.decision import Decision
+from predictor.core.inputs import Inputs
+from predictor.core.policy import Policy
+from predictor.core.reasons import Code, Reason
+from predictor.core.state import State, new_state
+from predictor.gather import Gatherer
+
+Mode = Literal["shadow", "active"]
+WRITES_AT_ONCE_MAX = 8
+"""Concurrent writes: the API server's priority levels queue beyond this anyway."""
+SHADOW = NotApplied(Reason(Code.SHADOW, "in shadow mode nothing is written"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick saw, decided and brought about; `outcomes` follow the decision's intents."""
+
+    inputs: Inputs
+    decision: Decision
+    outcomes: tuple[tuple[TargetKey, Outcome], ...]
+
+
+class Service:
+    """Decides for the modules it owns, again and again."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        gatherer: Gatherer,
+        policy: Policy,
+        mode: Mode,
+        record: Callable[[bytes], None],
+    ) -> None:
+        self._cluster = cluster
+        self._gatherer = gatherer
+        self._policy = policy
+        self._mode = mode
+        self._record = record
+        self.state: State = new_state()
+
+    async def tick(self, now_s: float) -> Tick:
+        """One round; raises `ClusterUnreachable` and then has decided and changed nothing."""
+        before = self.state
+        inputs = await self._gatherer.gather(before, now_s)
+        decision, self.state = decide(inputs, self._policy, before, now_s)
+        outcomes = await self._act(decision)
+        self._record(encode_record(inputs, self._policy, before, decision, outcomes))
+        return Tick(inputs, decision, outcomes)
+
+    async def _act(self, decision: Decision) -> tuple[tuple[TargetKey, Outcome], ...]:
+        intents: list[FloorIntent | WeightIntent] = []
+        intents += decision.floor_intents
+        intents += decision.weight_intents
+        gate = asyncio.Semaphore(WRITES_AT_ONCE_MAX)
+
+        async def write(intent: FloorIntent | WeightIntent) -> Outcome:
+            async with gate:
+                if isinstance(intent, FloorIntent):
+                    return await self._cluster.set_floor(intent)
+                return await self._cluster.set_weights(intent)
+
+        if self._mode == "shadow":
+            return tuple((_key(intent), SHADOW) for intent in intents)
+        outcomes = await asyncio.gather(*(write(intent) for intent in intents))
+        return tuple(zip((_key(intent) for intent in intents), outcomes, strict=True))
+
+
+def _key(intent: FloorIntent | WeightIntent) -> TargetKey:
+    return intent.key if isinstance(intent, FloorIntent) else TargetKey(intent.route.module, "*")

@@ -1,0 +1,190 @@
+"""Every setting of the service, with its default; the shape of the configuration file.
+
+`predictor/config.py` fills it from a file and the environment, the composition roots
+(`predictor/worker.py`, `predictor/demo.py`, `predictor/training.py`) read it. The default profile
+is the MPLP scaling guide's: ten modules, three regions, weights 50/30/20. Every name is a setting,
+because the platform's own documents do not agree on them. Nothing here may open a file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from predictor.core.history import History
+from predictor.core.policy import (
+    ModuleOverride,
+    ModulePolicy,
+    Policy,
+    RegionPolicy,
+    RoutePolicy,
+)
+
+API_VERSION = "predictor.mplp.io/v1alpha1"
+Name = Annotated[str, Meta(min_length=1, max_length=253)]
+Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of the file; a key it does not know is an error, never ignored."""
+
+
+class KafkaSettings(Section, frozen=True):
+    """The broker and the topics; topic and group names are created or granted by their owner."""
+
+    bootstrap_servers: Name = "127.0.0.1:9092"
+    requests_topic: Name = "mplp.requests"
+    demand_topic: Name = "mplp.demand.v1"
+    decisions_topic: Name = "mplp.decisions.v1"
+    dead_letter_topic: Name = "mplp.requests.dlq"
+    group_prefix: Name = "mplp-predictor"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    replication_factor: Annotated[int, Meta(ge=1, le=9)] = 3
+
+
+class WindowSettings(Section, frozen=True):
+    """How events become buckets."""
+
+    bucket_s: Annotated[int, Meta(ge=1, le=60)] = 10
+    lateness_s: Annotated[float, Meta(ge=0, le=3600)] = 30.0
+    future_skew_max_s: Seconds = 300.0
+    idle_after_s: Seconds = 30.0
+    commit_interval_s: Seconds = 1.0
+
+
+class HistorySettings(Section, frozen=True):
+    """How much of the past is kept in memory, and how finely."""
+
+    step_s: Annotated[int, Meta(ge=10, le=3600)] = 60
+    length_days: Annotated[float, Meta(gt=0, le=60)] = 15.0
+
+
+class RegionSettings(Section, frozen=True):
+    """A region: the namespace of its objects, and the owner's share of the default route."""
+
+    namespace: Name
+    weight: Annotated[int, Meta(ge=0, le=100)]
+
+
+class ModuleSettings(Section, frozen=True):
+    """A module: the HPA's name in each region's namespace, and what deviates from `defaults`."""
+
+    hpa: Name
+    policy: ModuleOverride = field(default_factory=ModuleOverride)
+
+
+class RouteSettings(Section, frozen=True):
+    """The VirtualService whose default route spreads one module over the regions."""
+
+    namespace: Name
+    virtual_service: Name
+    hosts: dict[str, str]
+
+
+class KubernetesSettings(Section, frozen=True):
+    """How the API server is reached; without a kubeconfig the pod's own service account is used."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    request_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
+class HttpSettings(Section, frozen=True):
+    """Where probes and metrics are served."""
+
+    host: Name = "127.0.0.1"
+    port: Port = 8080
+
+
+GUIDE_REGIONS: dict[str, RegionSettings] = {
+    "us-east-1": RegionSettings(namespace="us-east-1", weight=50),
+    "eu-west-1": RegionSettings(namespace="eu-west-1", weight=30),
+    "ap-southeast-1": RegionSettings(namespace="ap-southeast-1", weight=20),
+}
+"""The scaling guide's regions; its route hosts make each region's name a namespace."""
+
+GUIDE_REPLICAS_MIN: dict[str, int] = {
+    "context": 2, "plan": 2, "role": 3, "confirm": 2, "trace": 2,
+    "extension": 1, "dialog": 2, "collab": 2, "core": 3, "network": 2,
+}  # fmt: skip
+"""The guide's lower bounds, one for each of the ten modules (its topology drawing)."""
+
+
+def _guide_modules() -> dict[str, ModuleSettings]:
+    """The ten modules with HPAs called as the guide calls them."""
+    return {
+        name: ModuleSettings(
+            hpa=f"mplp-{name}-hpa", policy=ModuleOverride(replicas_min=replicas_min)
+        )
+        for name, replicas_min in GUIDE_REPLICAS_MIN.items()
+    }
+
+
+def _guide_routes() -> dict[str, RouteSettings]:
+    """The guide's one route: Core, over all regions."""
+    hosts = {name: f"mplp-core-service.{name}.svc.cluster.local" for name in GUIDE_REGIONS}
+    route = RouteSettings(
+        namespace="mplp-production", virtual_service="mplp-global-traffic", hosts=hosts
+    )
+    return {"core": route}
+
+
+def _guide_regions() -> dict[str, RegionSettings]:
+    return dict(GUIDE_REGIONS)
+
+
+class Settings(Section, frozen=True):
+    """The whole file."""
+
+    api_version: Literal["predictor.mplp.io/v1alpha1"] = msgspec.field(
+        name="apiVersion", default="predictor.mplp.io/v1alpha1"
+    )
+    mode: Literal["shadow", "active"] = "shadow"
+    clock: Literal["wall", "event"] = "wall"
+    region: Name = "us-east-1"
+    tick_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    telemetry_stale_after_s: Seconds = 90.0
+    telemetry_handback_after_s: Seconds = 900.0
+    warm_up_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    refit_s: Seconds = 3600.0
+    model_folder: str | None = None
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    regions: dict[str, RegionSettings] = field(default_factory=_guide_regions)
+    modules: dict[str, ModuleSettings] = field(default_factory=_guide_modules)
+    routes: dict[str, RouteSettings] = field(default_factory=_guide_routes)
+    defaults: ModulePolicy = field(default_factory=ModulePolicy)
+    region_policy: RegionPolicy = field(default_factory=RegionPolicy)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+
+    def policy(self) -> Policy:
+        """What the pure core decides by."""
+        weights = {name: region.weight for name, region in self.regions.items()}
+        return Policy(
+            defaults=self.defaults,
+            modules={name: module.policy for name, module in self.modules.items()},
+            regions=self.region_policy,
+            routes={name: RoutePolicy(home_weights=weights) for name in self.routes},
+            tick_s=self.tick_s,
+            telemetry_stale_after_s=self.telemetry_stale_after_s,
+            telemetry_handback_after_s=self.telemetry_handback_after_s,
+            warm_up_s=self.warm_up_s,
+        )
+
+    def new_history(self) -> History:
+        """An empty history of the configured modules and regions."""
+        return History(
+            list(self.modules),
+            list(self.regions),
+            list(self.routes),
+            bucket_s=self.windows.bucket_s,
+            step_s=self.history.step_s,
+            length_s=int(self.history.length_days * 86_400)
+            // self.history.step_s
+            * self.history.step_s,
+        )

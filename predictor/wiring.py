@@ -1,0 +1,91 @@
+"""Makes the parts of a live worker from its settings; the one place where names meet classes.
+
+`predictor/worker.py` and `predictor/history_topic.py` call it. It must never start what it makes.
+"""
+
+from __future__ import annotations
+
+from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
+from predictor.demand_inbox import DemandInbox
+from predictor.settings import Settings
+from streams.events import Catalog
+from streams.faust_app import DemandTables, DemandTableSettings
+from streams.ingest import Ingest, IngestSettings
+from streams.topics import KafkaConnection, Topics, group_name
+
+DAY_S = 86_400
+
+
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """How the brokers are reached."""
+    return KafkaConnection(
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+        security_protocol=settings.kafka.security_protocol,
+    )
+
+
+def kafka_topics(settings: Settings) -> Topics:
+    """The configured topic names."""
+    return Topics(
+        requests=settings.kafka.requests_topic,
+        demand=settings.kafka.demand_topic,
+        decisions=settings.kafka.decisions_topic,
+        dead_letter=settings.kafka.dead_letter_topic,
+    )
+
+
+def new_ingest(settings: Settings, connection: KafkaConnection) -> Ingest:
+    """The member of the ingest group that this worker runs."""
+    windows = settings.windows
+    return Ingest(
+        connection,
+        kafka_topics(settings),
+        group_name(settings.region, "ingest", settings.kafka.group_prefix),
+        Catalog(
+            settings.modules,
+            settings.regions,
+            default_region=settings.region,
+            future_skew_max_s=windows.future_skew_max_s,
+        ),
+        IngestSettings(
+            bucket_s=windows.bucket_s,
+            lateness_s=windows.lateness_s,
+            idle_after_s=windows.idle_after_s,
+            commit_interval_s=windows.commit_interval_s,
+        ),
+    )
+
+
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    """Every module in every region, and the routes."""
+    return ClusterSettings(
+        targets=tuple(
+            HpaTarget(name, region, place.namespace, module.hpa, module.policy.replicas_min)
+            for name, module in settings.modules.items()
+            for region, place in settings.regions.items()
+        ),
+        routes=tuple(
+            RouteTarget(module, route.namespace, route.virtual_service, route.hosts)
+            for module, route in settings.routes.items()
+        ),
+        kubeconfig=settings.kubernetes.kubeconfig,
+        context=settings.kubernetes.context,
+        request_timeout_s=settings.kubernetes.request_timeout_s,
+    )
+
+
+def new_tables(
+    settings: Settings, connection: KafkaConnection, inbox: DemandInbox, partitions: int
+) -> DemandTables:
+    """The member of the deciding group that this worker runs."""
+    return DemandTables(
+        connection,
+        settings.kafka.demand_topic,
+        group_name(settings.region, "decide", settings.kafka.group_prefix),
+        inbox,
+        DemandTableSettings(
+            partitions=partitions,
+            replication_factor=settings.kafka.replication_factor,
+            history_s=int(settings.history.length_days * DAY_S),
+        ),
+    )

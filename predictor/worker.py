@@ -1,0 +1,195 @@
+"""A live worker: puts the parts together, starts them, and ends them in order.
+
+`mplp-predictor run` calls `run_worker`. One process counts the input partitions that the ingest
+group gives it, and decides for the modules whose demand partitions it owns. SIGTERM ends it without
+dropping a floor. It must never decide, count or patch anything itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from models.cascade import Cascade
+from models.store import ModelRefused, load_model
+from predictor.actuators.kubernetes import KubernetesCluster
+from predictor.clock import EventClock, WallClock
+from predictor.current_model import CurrentModel
+from predictor.demand_inbox import DemandInbox
+from predictor.gather import Gatherer
+from predictor.service import Service
+from predictor.settings import Settings
+from predictor.telemetry import PredictorCollector, Snapshot, configure_logging
+from predictor.tick_loop import TickLoop
+from predictor.web.probe_server import ProbeServer
+from predictor.wiring import (
+    cluster_settings,
+    kafka_connection,
+    kafka_topics,
+    new_ingest,
+    new_tables,
+)
+from streams.audit_topic import AuditTopic
+from streams.ingest import Ingest, IngestError
+from streams.partition_count import partition_count
+
+STOP_TIMEOUT_S = 10.0
+"""Less than the 30 s that Kubernetes gives before SIGKILL, with room for the last commit."""
+
+BROKER_PAUSE_MAX_S = 30.0
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkerFailed(Exception):  # noqa: N818 - it says what failed
+    """The worker cannot go on; the sentence says what an operator has to change."""
+
+
+def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT; raises `WorkerFailed`."""
+    configure_logging()
+    asyncio.run(_run(settings, ready_file))
+
+
+async def _run(settings: Settings, ready_file: Path | None) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    partitions = await _demand_partitions(settings, stopping)
+    if stopping.is_set():
+        return
+    async with _parts(settings, partitions, _load_model(settings), ready_file) as tasks:
+        waiting = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for task in tasks & done:
+            _raise_failure(task)
+
+
+async def _demand_partitions(settings: Settings, stopping: asyncio.Event) -> int:
+    """Wait for the broker, with pauses that grow; a topic that is not there is the operator's."""
+    pause_s = 1.0
+    while not stopping.is_set():
+        try:
+            found = await partition_count(kafka_connection(settings), settings.kafka.demand_topic)
+        except OSError as error:
+            _log.warning("broker_unreachable", error=str(error), retry_in_s=pause_s)
+        else:
+            if not found:
+                raise WorkerFailed(
+                    f"the topic {settings.kafka.demand_topic} does not exist on "
+                    f"{settings.kafka.bootstrap_servers}; its owner declares it, we never do"
+                )
+            return found
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause_s)
+        pause_s = min(pause_s * 2, BROKER_PAUSE_MAX_S)
+    return 0
+
+
+def _raise_failure(task: asyncio.Task[None]) -> None:
+    error = task.exception()
+    if isinstance(error, IngestError):
+        raise WorkerFailed(str(error)) from error
+    if error is not None:
+        raise error
+
+
+def _load_model(settings: Settings) -> tuple[Cascade | None, str]:
+    """The trained model, or none: a service without one works, and says why it has none."""
+    if settings.model_folder is None:
+        return None, ""
+    try:
+        stored = load_model(Path(settings.model_folder))
+    except ModelRefused as error:
+        _log.error("model_refused", folder=settings.model_folder, reason=str(error))
+        return None, ""
+    _log.info("model_loaded", folder=settings.model_folder, digest=stored.digest)
+    return stored.cascade, stored.digest
+
+
+@contextlib.asynccontextmanager
+async def _parts(
+    settings: Settings, partitions: int, model: tuple[Cascade | None, str], ready_file: Path | None
+) -> AsyncIterator[set[asyncio.Task[None]]]:
+    """Start sources, service and probes; end them in the order of the data's way."""
+    connection = kafka_connection(settings)
+    snapshot = Snapshot(mode=settings.mode)
+    clock = EventClock() if settings.clock == "event" else WallClock()
+    inbox = DemandInbox(settings, clock, partitions)
+    tables = new_tables(settings, connection, inbox, partitions)
+    ingest = new_ingest(settings, connection)
+    audit = AuditTopic(connection, kafka_topics(settings))
+    cluster = KubernetesCluster(cluster_settings(settings))
+    gatherer = Gatherer(
+        cluster=cluster,
+        history=inbox.history,
+        model=CurrentModel(refit_s=settings.refit_s, prior=model[0], digest=model[1]),
+        policy=settings.policy(),
+        owns=inbox.owns,
+    )
+    service = Service(
+        cluster=cluster,
+        gatherer=gatherer,
+        policy=settings.policy(),
+        mode=settings.mode,
+        record=lambda record: audit.put(settings.region, record),
+    )
+    ticks = TickLoop(
+        settings,
+        service=service,
+        gatherer=gatherer,
+        inbox=inbox,
+        clock=clock,
+        snapshot=snapshot,
+        may_decide=lambda: tables.recovered,
+        ready_file=ready_file,
+    )
+    probes = _probes(settings, ticks, snapshot, ingest, audit)
+    probes.start()
+    await audit.start()
+    await tables.start()
+    tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
+    try:
+        yield tasks
+    finally:
+        ticks.stop()
+        ingest.stop()
+        await _end(tasks, [tables.stop, audit.close, cluster.close])
+        probes.stop()
+
+
+def _probes(
+    settings: Settings, ticks: TickLoop, snapshot: Snapshot, ingest: Ingest, audit: AuditTopic
+) -> ProbeServer:
+    def read() -> Snapshot:
+        snapshot.events = ingest.counts
+        snapshot.audit_dropped = audit.counts["dropped"]
+        return snapshot
+
+    registry = CollectorRegistry()
+    registry.register(PredictorCollector(read))
+    return ProbeServer(settings.http, ticks, registry)
+
+
+async def _end(
+    tasks: set[asyncio.Task[None]], steps: Sequence[Callable[[], Awaitable[None]]]
+) -> None:
+    """Let the tasks finish what they do, then close what they used, within `STOP_TIMEOUT_S`."""
+    _log.info("stopping")
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for step in steps:
+                await step()
+    except TimeoutError:
+        _log.warning("stopped_late", limit_s=STOP_TIMEOUT_S)
+    for task in tasks:
+        task.cancel()

@@ -1,0 +1,137 @@
+"""Writes audit records to the decisions topic; knows their key and their bytes, nothing more.
+
+`predictor/service.py` puts records in, which never waits: a broker that is away must not stop
+decisions. What does not fit the bounded queue is dropped, oldest first, and counted. After a failed
+delivery the records are sent again, so that one may appear twice, never out of the order of its key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation, KafkaError
+
+from streams.backoff import Backoff
+from streams.topics import KafkaConnection, Topics
+
+_log = structlog.get_logger(__name__)
+
+_ERRORS = (KafkaError, IllegalOperation, TimeoutError, OSError)
+_BATCH = 500
+_CLOSE_TIMEOUT_S = 3.0
+
+
+class AuditTopic:
+    """`put` from the event loop; `counts` holds written, dropped and retry since the start."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: Topics,
+        *,
+        queue_max: int = 10_000,
+        delivery_timeout_s: float = 15.0,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._connection = connection
+        self._topic = topics.decisions
+        self._queue: deque[tuple[bytes, bytes]] = deque()
+        self._queue_max = queue_max
+        self._delivery_timeout_s = delivery_timeout_s
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not acknowledged yet."""
+        return len(self._queue)
+
+    async def start(self) -> None:
+        """Begin to write in the background; a broker that is away is waited for."""
+        self._task = asyncio.create_task(self._write(), name="audit topic")
+
+    def put(self, key: str, body: bytes) -> None:
+        """Queue one record; the oldest gives way when the queue is full. Equal keys keep order."""
+        if len(self._queue) >= self._queue_max:
+            self._queue.popleft()
+            self.counts["dropped"] += 1
+        self._queue.append((key.encode(), body))
+        self._emptied.clear()
+        self._filled.set()
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything put so far is acknowledged; False when time ran out first."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._emptied.wait(), timeout_s)
+        return self._emptied.is_set()
+
+    async def close(self, timeout_s: float = 5.0) -> None:
+        """Flush as far as time allows, count what is left as dropped, and stop."""
+        if self._task is None:
+            return
+        await self.flush(timeout_s)
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self.counts["dropped"] += len(self._queue)
+        self._queue.clear()
+
+    async def _write(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._filled.wait()
+            producer = AIOKafkaProducer(
+                **self._connection.options(),
+                enable_idempotence=True,
+                compression_type="lz4",
+                request_timeout_ms=int(self._delivery_timeout_s * 1000),
+            )
+            try:
+                await producer.start()
+                while True:
+                    await self._filled.wait()
+                    await self._deliver(producer)
+                    backoff.reset()
+            except _ERRORS as error:
+                self.counts["retry"] += 1
+                delay_s = backoff.next_delay_s()
+                _log.warning("audit not written", error=repr(error), waiting=self.waiting)
+                await asyncio.sleep(delay_s)
+            finally:
+                await _stop(producer)
+
+    async def _deliver(self, producer: Any) -> None:
+        """Send the oldest records; they leave the queue when all are acknowledged."""
+        batch = [self._queue[at] for at in range(min(_BATCH, len(self._queue)))]
+        dropped_before = self.counts["dropped"]
+        async with asyncio.timeout(self._delivery_timeout_s):
+            sent = [await producer.send(self._topic, body, key) for key, body in batch]
+            await asyncio.gather(*sent)
+        # What was dropped meanwhile stood at the head, so it was part of this batch and is written.
+        gone = min(len(batch), self.counts["dropped"] - dropped_before)
+        self.counts["dropped"] -= gone
+        for _ in range(len(batch) - gone):
+            self._queue.popleft()
+        self.counts["written"] += len(batch)
+        if not self._queue:
+            self._filled.clear()
+            self._emptied.set()
+
+
+async def _stop(producer: Any) -> None:
+    """Also a producer that waits for a delivery that will never come."""
+    with contextlib.suppress(*_ERRORS):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await producer.stop()
+            return
+    with contextlib.suppress(*_ERRORS):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await producer._sender.close()
+            await producer.client.close()

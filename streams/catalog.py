@@ -1,0 +1,97 @@
+"""The modules and regions that are known, under all the names that senders give them.
+
+`streams/events.py` looks every event up here. The sets are closed: what is not in the configuration
+is unknown and never becomes a key of anything, so that a sender cannot grow our memory or our
+labels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+_ALIASES_MAX = 4096
+_NAME_CHARACTERS_MAX = 128
+
+# Kubernetes names pods <deployment>-<template hash>-<suffix>, in an alphabet without vowels and
+# look-alikes (k8s.io/apimachinery/pkg/util/rand); MPLP numbers its instances (context-module-001).
+_REPLICA = re.compile(
+    r"-(?:[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}|\d{1,6})$"
+)
+_KIND = re.compile(r"-(?:module|service)$")
+
+
+class Catalog:
+    """Closed sets of modules and regions with the limits that every event is held to.
+
+    `module` and `region` give the configured spelling, or None for a name that is not ours.
+    """
+
+    def __init__(
+        self,
+        modules: Iterable[str],
+        regions: Iterable[str],
+        *,
+        default_region: str | None = None,
+        future_skew_max_s: float = 300.0,
+        body_bytes_max: int = 1 << 20,
+    ) -> None:
+        self.modules = tuple(modules)
+        self.regions = tuple(regions)
+        self.default_region = default_region
+        self.future_skew_max_s = future_skew_max_s
+        self.body_bytes_max = body_bytes_max
+        self._modules = _closed_set(self.modules, _normal, "module")
+        self._regions = _closed_set(self.regions, str.casefold, "region")
+        if default_region is not None and default_region not in self.regions:
+            raise ValueError(f"the default region {default_region!r} is not one of {self.regions}")
+        self._module_aliases: dict[str, str | None] = {}
+        self._region_aliases: dict[str, str | None] = {}
+
+    def module(self, name: str) -> str | None:
+        """The configured module that the sender means, or None."""
+        try:
+            return self._module_aliases[name]
+        except KeyError:
+            return _remember(self._module_aliases, name, self._find_module(name))
+
+    def region(self, name: str | None) -> str | None:
+        """The configured region that the sender means, the default for None, or None."""
+        if name is None:
+            return self.default_region
+        try:
+            return self._region_aliases[name]
+        except KeyError:
+            found = self._regions.get(name.strip().casefold())
+            return _remember(self._region_aliases, name, found)
+
+    def _find_module(self, name: str) -> str | None:
+        if len(name) > _NAME_CHARACTERS_MAX:
+            return None
+        normal = _normal(name)
+        return self._modules.get(normal) or self._modules.get(normal.removesuffix("s"))
+
+
+def _normal(name: str) -> str:
+    """Without prefix, kind and replica: `mplp-plan-service-0` and `Plan_module` are `plan`."""
+    bare = name.strip().casefold().replace("_", "-").removeprefix("mplp-")
+    return _KIND.sub("", _REPLICA.sub("", bare)) or bare
+
+
+def _closed_set(names: tuple[str, ...], normal: Callable[[str], str], what: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        key = normal(name)
+        if key in found:
+            raise ValueError(f"the {what}s {found[key]!r} and {name!r} cannot be told apart")
+        found[key] = name
+    return found
+
+
+def _remember(aliases: dict[str, str | None], name: str, found: str | None) -> str | None:
+    """Keep the answer; a flood of new names empties the cache instead of growing it."""
+    if len(name) <= _NAME_CHARACTERS_MAX:
+        if len(aliases) >= _ALIASES_MAX:
+            aliases.clear()
+        aliases[name] = found
+    return found

@@ -1,0 +1,322 @@
+"""Reads raw events in batches, counts them in event-time buckets and hands the demand over.
+
+The ingest role runs one `Ingest`; the demo and the worker run one beside the deciding part. Kafka
+batches -> `streams/events.py` -> `streams/windows.py` -> demand records, dead letters and offsets
+in one transaction (`streams/handover.py`). Each input partition is counted by exactly one worker;
+who that is, the consumer group says, and the transactions enforce it.
+
+The position is ours, not the group's: a partition that stays with us through a rebalance keeps its
+windows, one that comes to us starts paused until its checkpoint was read. A broker that is away is
+waited for; only what no waiting mends (`IngestError`) ends `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnsupportedCodecError,
+    UnsupportedVersionError,
+)
+
+from streams.backoff import Backoff
+from streams.committed import committed_checkpoint
+from streams.events import Catalog
+from streams.handover import HANDOVER_ERRORS, Handover
+from streams.owned_partition import MetricCallback, OwnedPartition
+from streams.topics import KafkaConnection, Topics
+from streams.windows import Checkpoint, PartitionWindows
+
+_log = structlog.get_logger(__name__)
+
+_HOPELESS = (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnsupportedCodecError,
+    UnsupportedVersionError,
+)
+_TAKEOVERS_AT_ONCE = 8
+
+
+class IngestError(Exception):
+    """Waiting will not help: the sentence says what an operator has to change."""
+
+
+class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How events become buckets, and how often what has been counted goes out."""
+
+    bucket_s: int = 10
+    lateness_s: float = 30.0
+    idle_after_s: float = 30.0
+    commit_interval_s: float = 1.0
+    progress_every_s: float = 5.0
+    duplicate_offsets: int = 100_000
+    auto_offset_reset: Literal["earliest", "latest"] = "earliest"
+    # Live, many tiny fetches cost six times the CPU; next to ten-second buckets 200 ms are nothing.
+    fetch_min_bytes: int = 256 * 1024
+    fetch_max_wait_ms: int = 200
+    # No stall on a larger record: a fetch always holds at least one whole batch (KIP-74).
+    max_partition_fetch_bytes: int = 1 << 20
+    # About 15 ms of work at a time, so that whoever shares the event loop gets its turn.
+    max_poll_records: int = 5_000
+    session_timeout_ms: int = 10_000
+    open_buckets_max: int = 120
+    dead_letters_max: int = 500
+    dead_letter_bytes_max: int = 16 * 1024
+    handover_timeout_s: float = 15.0
+
+
+class Ingest:
+    """One member of the ingest group; `counts` holds verdicts and reject reasons since the start."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topics: Topics,
+        group: str,
+        catalog: Catalog,
+        settings: IngestSettings | None = None,
+        *,
+        on_metric: MetricCallback | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.settings = settings or IngestSettings()
+        self._connection = connection
+        self._topics = topics
+        self._group = group
+        self._catalog = catalog
+        self._on_metric = on_metric
+        self._owned: dict[int, OwnedPartition] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._stopping = asyncio.Event()
+        self._takeover_backoff = Backoff()
+        self._takeover_after_s = 0.0
+
+    @property
+    def owned_partitions(self) -> frozenset[int]:
+        """The input partitions that this worker counts now."""
+        return frozenset(self._owned)
+
+    @property
+    def watermarks_s(self) -> dict[int, float | None]:
+        """The newest event time of each owned partition."""
+        return {partition: owned.windows.newest_s for partition, owned in self._owned.items()}
+
+    def stop(self) -> None:
+        """Let `run` hand over what is closed and return."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Until `stop`; raises `IngestError` for what needs an operator."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                await self._consume(backoff)
+            except _HOPELESS as error:
+                raise IngestError(f"{type(error).__name__}: {error}") from error
+            except HANDOVER_ERRORS as error:
+                self.counts["retry"] += 1
+                delay_s = backoff.next_delay_s()
+                _log.warning("broker not reached", error=repr(error), retry_in_s=round(delay_s, 2))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), delay_s)
+
+    async def _consume(self, backoff: Backoff) -> None:
+        consumer = self._consumer()
+        try:
+            await consumer.start()
+            consumer.subscribe([self._topics.requests], listener=_Assignment(self, consumer))
+            while not self._stopping.is_set():
+                await self._follow_assignment(consumer)
+                batches = await consumer.getmany(timeout_ms=self.settings.fetch_max_wait_ms)
+                self._take(batches)
+                await self._hand_over(consumer)
+                backoff.reset()
+            await self._hand_over(consumer)
+        finally:
+            owned, self._owned, self._assigned = self._owned, {}, frozenset()
+            await asyncio.gather(*(one.handover.close() for one in owned.values()))
+            with contextlib.suppress(*HANDOVER_ERRORS):
+                async with asyncio.timeout(self.settings.handover_timeout_s):
+                    await consumer.stop()
+
+    def _consumer(self) -> Any:
+        settings = self.settings
+        return AIOKafkaConsumer(
+            **self._connection.options(),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset=settings.auto_offset_reset,
+            isolation_level="read_committed",
+            fetch_min_bytes=settings.fetch_min_bytes,
+            fetch_max_wait_ms=settings.fetch_max_wait_ms,
+            max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
+            max_poll_records=settings.max_poll_records,
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=settings.session_timeout_ms // 4,
+        )
+
+    def _take(self, batches: dict[TopicPartition, list[Any]]) -> None:
+        now_s = time.monotonic()
+        for source, records in batches.items():
+            owned = self._owned.get(source.partition)
+            if owned is not None:
+                owned.take(records, self._catalog, self.counts, self._on_metric)
+                owned.last_record_s = now_s
+
+    async def _hand_over(self, consumer: Any) -> None:
+        """Commit every partition that has news; one that fails is let go and taken over again."""
+        now_s = time.monotonic()
+        partitions = len(consumer.partitions_for_topic(self._topics.requests) or ())
+        due = []
+        for partition, owned in self._owned.items():
+            idle = self._is_idle(consumer, partition, now_s)
+            if owned.is_due(now_s, idle=idle):
+                due.append((partition, owned.hand_over(partitions, now_s, idle=idle)))
+        outcomes = await asyncio.gather(*(work for _, work in due), return_exceptions=True)
+        for (partition, _), outcome in zip(due, outcomes, strict=True):
+            if isinstance(outcome, int):
+                self.counts["parts"] += outcome
+                continue
+            if isinstance(outcome, _HOPELESS) or not isinstance(outcome, HANDOVER_ERRORS):
+                raise outcome
+            await self._give_up(consumer, partition, outcome)
+
+    async def _give_up(self, consumer: Any, partition: int, error: BaseException) -> None:
+        fenced = isinstance(error, ProducerFenced)
+        self.counts["fenced" if fenced else "handover_failed"] += 1
+        _log.warning("handover failed", partition=partition, error=repr(error))
+        owned = self._owned.pop(partition)
+        await owned.handover.close()
+        with contextlib.suppress(KafkaError):
+            consumer.pause(TopicPartition(self._topics.requests, partition))
+        self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
+
+    def _is_idle(self, consumer: Any, partition: int, now_s: float) -> bool:
+        """Read to its end and silent: fetches of late succeeded and had nothing."""
+        if now_s - self._owned[partition].last_record_s < self.settings.idle_after_s:
+            return False
+        source = TopicPartition(self._topics.requests, partition)
+        if source not in consumer.assignment():
+            return False
+        fetched_ms = consumer.last_poll_timestamp(source)
+        if fetched_ms is None or time.time() - fetched_ms / 1000 > self.settings.idle_after_s:
+            return False
+        # Records behind an open transaction are there, only not yet to be seen.
+        return bool(consumer.last_stable_offset(source) == consumer.highwater(source))
+
+    async def _follow_assignment(self, consumer: Any) -> None:
+        """Let go of partitions that went elsewhere and take over those that came."""
+        gone = [self._owned.pop(one) for one in list(self._owned) if one not in self._assigned]
+        await asyncio.gather(*(one.handover.close() for one in gone))
+        missing = sorted(self._assigned - self._owned.keys())[:_TAKEOVERS_AT_ONCE]
+        if not missing or time.monotonic() < self._takeover_after_s:
+            return
+        found = await asyncio.gather(
+            *(self._take_over(consumer, partition) for partition in missing),
+            return_exceptions=True,
+        )
+        failures = []
+        for partition, outcome in zip(missing, found, strict=True):
+            if isinstance(outcome, OwnedPartition):
+                await self._adopt(consumer, partition, outcome)
+            else:
+                failures.append(outcome)
+                _log.warning("takeover failed", partition=partition, error=repr(outcome))
+        for failure in failures:
+            if isinstance(failure, _HOPELESS) or not isinstance(failure, HANDOVER_ERRORS):
+                raise failure
+        if failures:
+            self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
+        else:
+            self._takeover_backoff.reset()
+
+    async def _take_over(self, consumer: Any, partition: int) -> OwnedPartition:
+        """Fence whoever had the partition, then read how far that one came: in this order."""
+        settings = self.settings
+        source = TopicPartition(self._topics.requests, partition)
+        handover = Handover(
+            self._connection,
+            self._topics,
+            self._group,
+            source,
+            timeout_s=settings.handover_timeout_s,
+        )
+        try:
+            await handover.open()
+            checkpoint = await self._checkpoint(consumer, source)
+        except BaseException:
+            await handover.close()
+            raise
+        windows = PartitionWindows(
+            partition,
+            bucket_s=settings.bucket_s,
+            lateness_s=settings.lateness_s,
+            duplicate_offsets=settings.duplicate_offsets,
+            checkpoint=checkpoint,
+        )
+        return OwnedPartition(windows, handover, settings, time.monotonic())
+
+    async def _checkpoint(self, consumer: Any, source: TopicPartition) -> Checkpoint:
+        checkpoint = await committed_checkpoint(consumer, source)
+        first = (await consumer.beginning_offsets([source]))[source]
+        if checkpoint is None:
+            if self.settings.auto_offset_reset == "latest":
+                first = (await consumer.end_offsets([source]))[source]
+            return Checkpoint(first, "")
+        if checkpoint.offset < first:
+            lost = first - checkpoint.offset
+            self.counts["lost"] += lost
+            _log.error("records expired unread", partition=source.partition, records=lost)
+            return Checkpoint(first, "")
+        return checkpoint
+
+    async def _adopt(self, consumer: Any, partition: int, owned: OwnedPartition) -> None:
+        source = TopicPartition(self._topics.requests, partition)
+        if partition not in self._assigned or source not in consumer.assignment():
+            await owned.handover.close()  # it went elsewhere meanwhile
+            return
+        self._owned[partition] = owned
+        consumer.seek(source, owned.windows.position)
+        consumer.resume(source)
+        _log.info("partition taken over", partition=partition, offset=owned.windows.position)
+
+    def _assign(self, consumer: Any, assigned: Iterable[TopicPartition]) -> None:
+        sources = {source.partition: source for source in assigned}
+        for partition, source in sources.items():
+            owned = self._owned.get(partition)
+            if owned is None:
+                consumer.pause(source)
+            else:
+                consumer.seek(source, owned.windows.position)
+        self._assigned = frozenset(sources)
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Tells the ingest what it may count. A revocation alone changes nothing: see the module."""
+
+    def __init__(self, ingest: Ingest, consumer: Any) -> None:
+        self._ingest = ingest
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Nothing is let go before the new assignment says what went elsewhere."""
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._ingest._assign(self._consumer, assigned)

@@ -1,0 +1,110 @@
+"""One input partition in the hands of this worker: its windows, its handover, what waits to go out.
+
+`streams/ingest.py` keeps one for each partition of its assignment. It knows nothing of assignments:
+losing it loses only work, since whoever takes the partition over next reads it again from the last
+checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from streams.dead_letter import DeadLetter, dead_letter
+from streams.event_types import MetricSample, Rejected
+from streams.events import Catalog, decode
+from streams.handover import Handover, Package
+from streams.windows import PartitionWindows
+
+MetricCallback = Callable[[MetricSample], None]
+
+
+class CommitPolicy(Protocol):
+    """The settings of `IngestSettings` that matter here."""
+
+    @property
+    def commit_interval_s(self) -> float: ...
+    @property
+    def progress_every_s(self) -> float: ...
+    @property
+    def open_buckets_max(self) -> int: ...
+    @property
+    def dead_letters_max(self) -> int: ...
+    @property
+    def dead_letter_bytes_max(self) -> int: ...
+
+
+class OwnedPartition:
+    """Takes records in and hands packages over. `now_s` is the worker's monotonic clock."""
+
+    def __init__(
+        self,
+        windows: PartitionWindows,
+        handover: Handover,
+        policy: CommitPolicy,
+        now_s: float,
+    ) -> None:
+        self.windows = windows
+        self.handover = handover
+        self.last_record_s = now_s
+        self._policy = policy
+        self._dead_letters: list[DeadLetter] = []
+        self._committed_s = now_s
+        self._told_s = float("-inf")
+        self._told: tuple[int, bool] | None = None
+
+    def take(
+        self,
+        records: Iterable[Any],
+        catalog: Catalog,
+        counts: Counter[str],
+        on_metric: MetricCallback | None,
+    ) -> None:
+        """Decode and count aiokafka's records; those read before are passed over."""
+        windows = self.windows
+        for record in records:
+            offset = record.offset
+            if offset < windows.position:
+                continue
+            time_s = record.timestamp / 1000 if record.timestamp >= 0 else None
+            event = decode(record.value, record.headers, catalog, record_time_s=time_s)
+            if not isinstance(event, (Rejected, MetricSample)):
+                counts[windows.add(event, offset)] += 1
+                continue
+            windows.pass_by(offset)
+            if offset < windows.replay_until:
+                counts["replayed"] += 1
+            elif isinstance(event, Rejected):
+                counts[event.reason] += 1
+                limit = self._policy.dead_letter_bytes_max
+                self._dead_letters.append(dead_letter(record, event, limit))
+            else:
+                counts["metric"] += 1
+                if on_metric is not None:
+                    on_metric(event)
+
+    def is_due(self, now_s: float, *, idle: bool) -> bool:
+        """Whether something should go out now."""
+        policy = self._policy
+        if len(self._dead_letters) >= policy.dead_letters_max:
+            return True
+        if self.windows.open_buckets > policy.open_buckets_max:
+            return True
+        if now_s - self._committed_s < policy.commit_interval_s:
+            return False
+        news = self._told != (self.windows.closed_through_s, idle)
+        return news or bool(self._dead_letters) or now_s - self._told_s >= policy.progress_every_s
+
+    async def hand_over(self, partitions: int, now_s: float, *, idle: bool) -> int:
+        """One transaction; gives the number of parts in it. After an error, start over."""
+        parts = self.windows.close()
+        if idle and (self._told is None or not self._told[1]):
+            parts += self.windows.snapshot()
+        progress = self.windows.progress(partitions, idle=idle)
+        package = Package(parts, progress, self._dead_letters, self.windows.checkpoint())
+        await self.handover.commit(package)
+        self._dead_letters = []
+        self._committed_s = self._told_s = now_s
+        self._told = (progress.closed_through_s, idle)
+        return len(parts)

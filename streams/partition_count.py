@@ -1,0 +1,30 @@
+"""How many partitions a topic has, asked of the broker.
+
+The deciding worker needs it once before its tables start, because a module's partition follows from
+it. It must never create the topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from streams.topics import KafkaConnection
+
+ASK_TIMEOUT_S = 15.0
+
+
+async def partition_count(connection: KafkaConnection, topic: str) -> int:
+    """The number of partitions, 0 where the topic is not there; raises `OSError` if none answers."""
+    consumer = AIOKafkaConsumer(**connection.options(), enable_auto_commit=False)
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            await consumer.start()
+            await consumer.topics()
+        return len(consumer.partitions_for_topic(topic) or ())
+    except (KafkaError, TimeoutError) as error:
+        raise ConnectionError(f"{connection.bootstrap_servers}: {error or 'no answer'}") from error
+    finally:
+        await consumer.stop()

@@ -1,0 +1,148 @@
+"""How a server that fails is spared, and who may take a floor."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
+from predictor.actuators.connection import Answer, Backoff
+from predictor.actuators.ownership import HeldFloors
+from predictor.actuators.refusal import refusal
+from predictor.core.reasons import Code
+
+
+class Watch:
+    """A clock that stands still until it is moved."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def a_backoff(watch: Watch, draw: float = 1.0) -> Backoff:
+    return Backoff(1.0, 30.0, watch, lambda: draw)
+
+
+def test_requests_go_out_at_once_until_one_fails() -> None:
+    watch = Watch()
+    backoff = a_backoff(watch)
+
+    before = backoff.wait_s
+    backoff.failed()
+
+    assert (before, backoff.wait_s) == (0.0, 1.0)
+
+
+def test_delays_double_up_to_the_longest() -> None:
+    watch, waits = Watch(), []
+    backoff = a_backoff(watch)
+
+    for _ in range(8):
+        backoff.failed()
+        waits.append(backoff.wait_s)
+        watch.now_s += backoff.wait_s
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_requests_that_fail_together_count_once() -> None:
+    backoff = a_backoff(Watch())
+
+    for _ in range(10):
+        backoff.failed()
+
+    assert backoff.wait_s == 1.0
+
+
+def test_an_answer_ends_the_waiting() -> None:
+    backoff = a_backoff(Watch())
+
+    backoff.failed()
+    backoff.answered()
+
+    assert backoff.wait_s == 0.0
+
+
+def test_the_server_may_ask_for_a_longer_wait_but_not_for_an_endless_one() -> None:
+    polite, endless = a_backoff(Watch()), a_backoff(Watch())
+
+    polite.failed(asked_wait_s=7.0)
+    endless.failed(asked_wait_s=86_400.0)
+
+    assert (polite.wait_s, endless.wait_s) == (7.0, 30.0)
+
+
+@given(st.floats(min_value=0, max_value=1), st.integers(min_value=1, max_value=2000))
+def test_a_wait_is_never_none_and_never_beyond_the_longest(draw: float, failures: int) -> None:
+    watch = Watch()
+    backoff = a_backoff(watch, draw)
+
+    for _ in range(failures):
+        backoff.failed()
+        watch.now_s += backoff.wait_s
+        backoff.failed()
+
+    assert 0.5 <= backoff.wait_s <= 30.0
+
+
+def test_a_floor_that_we_never_held_may_be_taken_from_its_owner() -> None:
+    assert HeldFloors().taken_by("u-1", ["helm"]) is None
+
+
+def test_a_floor_that_was_ours_is_not_taken_back_from_whoever_took_it() -> None:
+    held = HeldFloors()
+    held.note("u-1")
+
+    assert held.taken_by("u-1", ["kubectl-edit"]) == "kubectl-edit"
+    assert held.taken_by("u-1", ["helm", "mplp-predictor"]) is None
+
+
+def test_the_memory_of_held_floors_is_bounded() -> None:
+    held = HeldFloors(size_max=2)
+    for uid in ("u-1", "u-2", "u-3"):
+        held.note(uid)
+
+    assert held.taken_by("u-1", ["helm"]) is None
+    assert held.taken_by("u-3", ["helm"]) == "helm"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, Code.FORBIDDEN),
+        (403, Code.FORBIDDEN),
+        (404, Code.TARGET_MISSING),
+        (409, Code.CONFLICT),
+        (422, Code.REFUSED),
+        (429, Code.UNREACHABLE),
+        (500, Code.UNREACHABLE),
+        (503, Code.UNREACHABLE),
+    ],
+)
+def test_what_the_server_says_is_kept_with_what_it_means(status: int, code: Code) -> None:
+    reason = refusal(Answer(status, b'{"message": "because of this"}'), "HPA a/b")
+
+    assert reason.code is code
+    assert reason.sentence.startswith("HPA a/b: ")
+    assert "because of this" in reason.sentence
+
+
+def test_an_answer_that_is_no_status_is_cut_to_size() -> None:
+    reason = refusal(Answer(502, b"<html>" + b"x" * 100_000), "HPA a/b")
+
+    assert len(reason.sentence) < 500
+
+
+def test_a_target_configured_twice_is_an_error_that_names_it() -> None:
+    target = HpaTarget("core", "us-east-1", "mplp", "mplp-core-hpa")
+
+    with pytest.raises(ValueError, match="core"):
+        ClusterSettings(targets=(target, target))
+
+
+def test_two_regions_cannot_share_a_host() -> None:
+    with pytest.raises(ValueError, match="mplp/traffic"):
+        RouteTarget("core", "mplp", "traffic", {"east": "core.east", "west": "core.east"})

@@ -1,0 +1,164 @@
+"""Whole valid values for the core's tests; a test names only what matters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.forecast import QUANTILE_LEVELS
+from models.series import ALL_REGIONS, SeriesKey
+from predictor.core.cluster import (
+    ClusterView,
+    DestinationView,
+    HpaView,
+    MetricTarget,
+    RouteView,
+    TargetKey,
+)
+from predictor.core.decide import decide
+from predictor.core.decision import Decision
+from predictor.core.inputs import Inputs
+from predictor.core.policy import Policy
+from predictor.core.state import State, new_state
+from streams.demand import DemandCell, DemandPart, Progress
+
+NOW_S = 1_800_000_000.0
+US, EU, AP = "us-east-1", "eu-west-1", "ap-southeast-1"
+Demand = Mapping[Any, float] | float
+"""One number for all series, or a number by key and 0 for the others."""
+CORE = TargetKey("core", US)
+ROLE = TargetKey("role", US)
+
+
+def an_hpa(key: TargetKey = CORE, **changes: Any) -> HpaView:
+    """An HPA of the scaling guide: 3 to 20 replicas, 100 requests/s per pod."""
+    floor = changes.get("min_replicas", 3)
+    values: dict[str, Any] = {
+        "key": key,
+        "namespace": key.region,
+        "name": f"mplp-{key.module}-hpa",
+        "uid": f"uid-{key.module}-{key.region}",
+        "resource_version": "1",
+        "deployment": f"mplp-{key.module}",
+        "min_replicas": floor,
+        "max_replicas": 20,
+        "spec_replicas": floor,
+        "ready_replicas": changes.get("spec_replicas", floor),
+        "baseline_replicas": 3,
+        "floor_manager": None,
+        "metrics": (
+            MetricTarget("Resource", "cpu", "Utilization", 70.0),
+            MetricTarget("Pods", "mplp_requests_per_second", "AverageValue", 100.0),
+        ),
+    }
+    return HpaView(**{**values, **changes})
+
+
+def a_route(weights: Mapping[str, int], module: str = "core") -> RouteView:
+    """A default route with these weights."""
+    return RouteView(
+        module=module,
+        namespace="mplp-production",
+        name="mplp-global-traffic",
+        uid="uid-vs",
+        resource_version="1",
+        route_index=2,
+        destinations=tuple(
+            DestinationView(i, region, f"mplp-{module}-service.{region}.svc.cluster.local", weight)
+            for i, (region, weight) in enumerate(weights.items())
+        ),
+    )
+
+
+def some_inputs(
+    hpas: Iterable[HpaView] = (an_hpa(),),
+    *,
+    peak: Demand = 100.0,
+    path: Demand | None = None,
+    demand: Demand = 100.0,
+    provisional: float | None = None,
+    routes: Sequence[RouteView] = (),
+    keys: Sequence[SeriesKey] = (),
+    age_s: float | None = 10.0,
+    incomplete: str = "",
+) -> Inputs:
+    """Inputs whose forecast is the same at every quantile level."""
+    hpas = tuple(hpas)
+    keys = tuple(keys) or tuple(SeriesKey(*hpa.key) for hpa in hpas)
+    levels = QUANTILE_LEVELS
+
+    def column(values: Mapping[Any, float] | float) -> np.ndarray[Any, Any]:
+        if isinstance(values, Mapping):
+            return np.array([values.get(key, 0.0) for key in keys], dtype=float)
+        return np.full(len(keys), values, dtype=float)
+
+    peaks = column(peak)
+    paths = peaks if path is None else column(path)
+    complete = column(demand)
+    return Inputs(
+        cluster=ClusterView(hpas=hpas, routes=tuple(routes)),
+        keys=keys,
+        levels=levels,
+        forecast_at_s=int(NOW_S),
+        peak=np.repeat(peaks[:, None], len(levels), axis=1),
+        path=np.repeat(paths[:, None], len(levels), axis=1),
+        forecast_reasons=tuple(("LastValue", "level 100/s") for _ in keys),
+        complete_per_s=complete,
+        provisional_per_s=complete if provisional is None else column(provisional),
+        served_per_s=np.zeros((0, 1)),
+        telemetry_age_s=age_s,
+        incomplete=incomplete,
+        series_digest="0" * 64,
+        model_name="test",
+        model_digest="",
+    )
+
+
+def a_policy(**changes: Any) -> Policy:
+    """The default policy without a warm-up, unless a test is about it."""
+    return Policy(**{"warm_up_s": 0.0, **changes})
+
+
+def warm_state(inputs: Inputs, policy: Policy, now_s: float = NOW_S - 3600.0) -> State:
+    """The state after a first decision an hour ago, in which nothing was changed."""
+    _, state = decide(inputs, policy, new_state(), now_s)
+    return state
+
+
+def decided(inputs: Inputs, policy: Policy | None = None, now_s: float = NOW_S) -> Decision:
+    """What a warm service decides."""
+    policy = a_policy() if policy is None else policy
+    decision, _ = decide(inputs, policy, warm_state(inputs, policy), now_s)
+    return decision
+
+
+def codes(reasons: Iterable[Any]) -> list[str]:
+    """The codes alone, in order."""
+    return [str(reason.code) for reason in reasons]
+
+
+def three_regions(module: str = "core") -> tuple[SeriesKey, ...]:
+    """The series of a routed module in the guide's regions."""
+    return tuple(SeriesKey(module, region) for region in (US, EU, AP, ALL_REGIONS))
+
+
+def a_part(
+    start_s: int,
+    requests: float,
+    *,
+    partition: int = 0,
+    module: str = "core",
+    region: str = US,
+    pinned: bool = False,
+) -> DemandPart:
+    """One partition's part of a 10 s bucket with one cell."""
+    return DemandPart(module, start_s, 10, partition, (DemandCell(region, pinned, requests, 1),))
+
+
+def a_progress(
+    closed_s: int, partition: int = 0, partitions: int = 1, idle: bool = False
+) -> Progress:
+    """A partition that has come this far."""
+    return Progress(partition, closed_s, idle, partitions)

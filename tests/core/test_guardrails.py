@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictor.core.cluster import TargetKey
+from predictor.core.guardrails import GUARDRAILS, Facts, allow, guard
+from predictor.core.policy import Policy
+from predictor.core.policy_rows import policy_rows
+from predictor.core.reasons import Code
+from tests.core.core_values import CORE, NOW_S
+
+
+def facts(floor_now: int = 8, rows: int = 1, **changes: Any) -> Facts:
+    """A warm service, fresh whole telemetry, baseline 3, maxReplicas 20, nothing moved lately."""
+    values: dict[str, Any] = {
+        "now_s": NOW_S,
+        "floor_now": np.full(rows, floor_now),
+        "baseline": np.full(rows, 3),
+        "replicas_max": np.full(rows, 20),
+        "raised_at_s": np.full(rows, np.nan),
+        "released_at_s": np.full(rows, np.nan),
+        "demand_known": np.full(rows, True),
+        "incomplete": "",
+        "telemetry_age_s": 10.0,
+        "telemetry_seen": True,
+        "telemetry_stale_after_s": 60.0,
+        "telemetry_handback_after_s": 600.0,
+        "started_at_s": NOW_S - 3600,
+        "warm_up_s": 300.0,
+        "policy": policy_rows(Policy(), [CORE] * rows),
+    }
+    return Facts(**{**values, **changes})
+
+
+AGO_5 = np.array([NOW_S - 5])
+AGO_30 = np.array([NOW_S - 30])
+
+
+@pytest.mark.parametrize(
+    ("wish", "given_facts", "allowed", "code", "sentence"),
+    [
+        pytest.param(
+            30,
+            facts(),
+            16,
+            Code.ABOVE_MAX_REPLICAS,
+            "wanted 30 replicas, maxReplicas is 20",
+            id="more than maxReplicas is said, and cut",
+        ),
+        pytest.param(
+            14,
+            facts(4),
+            8,
+            Code.STEP_UP_LIMITED,
+            "wanted 14 replicas, at most 8 in one step from 4",
+            id="a raise goes in steps",
+        ),
+        pytest.param(
+            14,
+            facts(raised_at_s=AGO_5),
+            8,
+            Code.STEP_UP_LIMITED,
+            "wanted 14 replicas, raised to 8 5 s ago, raises are 15 s apart",
+            id="two raises keep their distance",
+        ),
+        pytest.param(
+            3,
+            facts(),
+            6,
+            Code.RELEASE_IN_STEPS,
+            "wanted 3 replicas, at least 6 in one step from 8",
+            id="a release goes in steps",
+        ),
+        pytest.param(
+            3,
+            facts(released_at_s=AGO_30),
+            8,
+            Code.RELEASE_IN_STEPS,
+            "wanted 3 replicas, released to 8 30 s ago, releases are 60 s apart",
+            id="two releases keep their distance",
+        ),
+        pytest.param(
+            7,
+            facts(raised_at_s=AGO_30),
+            8,
+            Code.HELD_AFTER_RAISE,
+            "raised 30 s ago, held for 300 s; wanted 7, held 8",
+            id="a raise is held for a while",
+        ),
+        pytest.param(
+            1,
+            facts(3),
+            3,
+            Code.BELOW_BASELINE,
+            "wanted 1 replicas, the baseline is 3",
+            id="the baseline is the least",
+        ),
+        pytest.param(
+            12,
+            facts(telemetry_age_s=90.0),
+            8,
+            Code.STALE_TELEMETRY,
+            "the newest telemetry is 90 s old, limit 60 s; wanted 12, held 8",
+            id="stale telemetry raises nothing",
+        ),
+        pytest.param(
+            7,
+            facts(telemetry_age_s=90.0),
+            8,
+            Code.STALE_TELEMETRY,
+            "the newest telemetry is 90 s old, limit 60 s; wanted 7, held 8",
+            id="stale telemetry lowers nothing",
+        ),
+        pytest.param(
+            12,
+            facts(telemetry_age_s=700.0),
+            6,
+            Code.STALE_TELEMETRY,
+            "the newest telemetry is 700 s old, limit 600 s; baseline 3",
+            id="a long silence goes back to the baseline in steps",
+        ),
+        pytest.param(
+            7,
+            facts(incomplete="partition 3 of 8 has not reported"),
+            8,
+            Code.INCOMPLETE_TELEMETRY,
+            "partition 3 of 8 has not reported; wanted 7, held 8",
+            id="a part lowers nothing",
+        ),
+        pytest.param(
+            7,
+            facts(demand_known=np.array([False])),
+            8,
+            Code.INCOMPLETE_TELEMETRY,
+            "no whole step of this target's demand is known; wanted 7, held 8",
+            id="unknown demand lowers nothing",
+        ),
+        pytest.param(
+            7,
+            facts(baseline=np.array([0])),
+            8,
+            Code.BASELINE_UNKNOWN,
+            "nobody knows the owner's minReplicas; wanted 7, held 8",
+            id="without a baseline nothing is lowered",
+        ),
+        pytest.param(
+            7,
+            facts(started_at_s=NOW_S - 100),
+            8,
+            Code.WARMING_UP,
+            "started 100 s ago of 300 s; wanted 7, held 8",
+            id="a warm-up lowers nothing",
+        ),
+        pytest.param(
+            12,
+            facts(started_at_s=None),
+            8,
+            Code.WARMING_UP,
+            "the first decision after a start; wanted 12, left at 8",
+            id="the first decision changes nothing",
+        ),
+    ],
+)
+def test_a_guardrail_limits_and_says_why(
+    wish: int, given_facts: Facts, allowed: int, code: Code, sentence: str
+) -> None:
+    rulings = guard(np.array([wish]), given_facts)
+
+    assert rulings.allowed.tolist() == [allowed]
+    assert (code, sentence) in [(r.code, r.sentence) for r in rulings.reasons[0]]
+
+
+def test_a_wish_that_breaks_no_rule_passes_without_a_word() -> None:
+    rulings = guard(np.array([9]), facts())
+
+    assert rulings.allowed.tolist() == [9]
+    assert rulings.reasons == {}
+
+
+def test_a_limit_that_does_not_bind_is_still_said() -> None:
+    rulings = guard(np.array([50]), facts(4))
+
+    assert rulings.allowed.tolist() == [8]
+    assert [r.code for r in rulings.reasons[0]] == [Code.STEP_UP_LIMITED, Code.ABOVE_MAX_REPLICAS]
+
+
+def test_partial_telemetry_still_raises() -> None:
+    rulings = guard(np.array([12]), facts(incomplete="partition 3 of 8 has not reported"))
+
+    assert rulings.allowed.tolist() == [12]
+
+
+ages = st.sampled_from([5.0, 90.0, 700.0])
+moments = st.one_of(st.just(np.nan), st.floats(NOW_S - 600, NOW_S))
+
+
+@st.composite
+def any_facts(draw: st.DrawFn) -> Facts:
+    baseline = draw(st.integers(0, 10))
+    replicas_max = draw(st.integers(max(baseline, 1), 60))
+    return facts(
+        draw(st.integers(1, replicas_max)),
+        baseline=np.array([baseline]),
+        replicas_max=np.array([replicas_max]),
+        raised_at_s=np.array([draw(moments)]),
+        released_at_s=np.array([draw(moments)]),
+        demand_known=np.array([draw(st.booleans())]),
+        incomplete=draw(st.sampled_from(["", "partition 1 of 2 has not reported"])),
+        telemetry_age_s=draw(ages),
+        started_at_s=draw(st.sampled_from([None, NOW_S - 10, NOW_S - 3600])),
+    )
+
+
+@given(any_facts(), st.integers(0, 10**9))
+def test_whatever_is_wished_the_floor_stays_in_the_band_and_moves_in_steps(
+    some: Facts, wish: int
+) -> None:
+    allowed = int(allow(np.array([wish]), some)[0])
+    floor, baseline = int(some.floor_now[0]), int(some.baseline[0])
+
+    assert allowed <= some.replicas_max[0]
+    assert allowed >= baseline or allowed == floor
+    assert allowed <= max(floor + max(floor, 4), baseline)
+    assert floor - allowed <= -(-floor // 4)
+
+
+@given(any_facts(), st.integers(0, 10**9))
+def test_nothing_is_lowered_on_telemetry_that_is_missing_or_young(some: Facts, wish: int) -> None:
+    allowed = int(allow(np.array([wish]), some)[0])
+
+    if allowed < some.floor_now[0]:
+        assert some.baseline[0] > 0
+        assert some.started_at_s == NOW_S - 3600
+        is_whole = some.demand_known[0] and not some.incomplete and some.telemetry_age_s <= 60
+        assert is_whole or some.telemetry_age_s > 600
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=6), st.integers(1, 20))
+def test_a_row_is_guarded_as_if_it_stood_alone(wishes: list[int], floor: int) -> None:
+    together = guard(np.array(wishes), facts(floor, rows=len(wishes)))
+
+    for row, wish in enumerate(wishes):
+        alone = guard(np.array([wish]), facts(floor))
+        assert alone.allowed[0] == together.allowed[row]
+        assert alone.reasons.get(0, ()) == together.reasons.get(row, ())
+
+
+@pytest.mark.parametrize("rule", GUARDRAILS, ids=lambda rule: rule.allow.__name__)
+def test_a_rule_leaves_its_facts_and_the_wish_as_they_are(rule: Any) -> None:
+    some = facts(telemetry_age_s=90.0, incomplete="partition 1 of 2 has not reported")
+    before = replace(some, floor_now=some.floor_now.copy())
+    wish = np.array([50])
+
+    rule.allow(wish, some)
+
+    assert wish.tolist() == [50]
+    assert some.floor_now.tolist() == before.floor_now.tolist()
+
+
+def test_a_target_may_keep_limits_of_its_own() -> None:
+    from predictor.core.policy import ModuleOverride
+
+    policy = Policy(
+        targets={"core/us-east-1": ModuleOverride(step_up_replicas_max=1, step_up_ratio_max=0.0)}
+    )
+    other = TargetKey("core", "eu-west-1")
+    some = facts(8, rows=2, policy=policy_rows(policy, [CORE, other]))
+
+    assert allow(np.array([14, 14]), some).tolist() == [9, 14]

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.series import ALL_REGIONS, SeriesBatch, SeriesKey
+from predictor.core.history import History, series_digest
+from streams.demand import DemandCell, DemandPart, Progress
+from tests.core.core_values import EU, US, a_part, a_progress
+
+T0 = 1_799_999_940  # on a minute
+
+
+def a_history(routed: tuple[str, ...] = ()) -> History:
+    return History(["core", "role"], [US, EU], routed, length_s=7200)
+
+
+def fed(history: History, *records: DemandPart | Progress) -> History:
+    for record in records:
+        if isinstance(record, DemandPart):
+            history.add(record)
+        else:
+            history.advance(record)
+    return history
+
+
+def a_minute(start_s: int, per_s: float, **where: object) -> list[DemandPart]:
+    return [a_part(start_s + 10 * i, per_s * 10, **where) for i in range(6)]  # type: ignore[arg-type]
+
+
+def row(history: History, now_s: float, module: str = "core", region: str = US) -> list[float]:
+    batch = history.series(now_s)
+    values: list[float] = batch.values[batch.keys.index(SeriesKey(module, region))].tolist()
+    return values
+
+
+def test_a_minute_is_its_mean_rate_once_every_partition_has_passed_it() -> None:
+    history = fed(
+        a_history(),
+        *a_minute(T0, 5, partition=0),
+        *a_minute(T0, 7, partition=1),
+        a_progress(T0 + 60, 0, 2),
+    )
+    assert history.series(T0 + 70).values.shape[1] == 0  # partition 1 of 2 has not reported
+
+    history.advance(a_progress(T0 + 60, 1, 2))
+
+    assert row(history, T0 + 70) == [12.0]
+
+
+def test_a_module_without_events_has_zero_demand_where_the_bucket_is_whole() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+
+    assert row(history, T0 + 60, "role") == [0.0]
+
+
+def test_provisional_demand_is_seen_at_once_and_whole_demand_later() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+    fed(history, *(a_part(T0 + 60 + 10 * i, 500) for i in range(3)))
+
+    observed = history.observed(T0 + 90)
+
+    assert observed.provisional_per_s[0] == 50.0
+    assert observed.complete_per_s[0] == 5.0
+
+
+def test_a_partition_left_behind_makes_a_gap_and_is_named() -> None:
+    history = fed(
+        a_history(), *a_minute(T0, 5), a_progress(T0 + 60, 0, 2), a_progress(T0 + 60, 1, 2)
+    )
+    for minute in range(1, 5):
+        fed(history, *a_minute(T0 + 60 * minute, 5), a_progress(T0 + 60 * (minute + 1), 0, 2))
+
+    values = row(history, T0 + 300)
+
+    assert values[0] == 5.0
+    assert np.isnan(values[1:]).all()
+    assert len(values) == 5
+    assert history.observed(T0 + 300).incomplete == "partition 1 of 2 is 240 s behind the others"
+
+
+def test_a_partition_that_comes_back_closes_the_gap_it_made() -> None:
+    history = fed(a_history(), a_progress(T0, 0, 2), a_progress(T0, 1, 2))
+    for minute in range(5):
+        fed(history, *a_minute(T0 + 60 * minute, 5), a_progress(T0 + 60 * (minute + 1), 0, 2))
+    assert np.isnan(row(history, T0 + 300)).all()
+
+    fed(history, *a_minute(T0, 2, partition=1), a_progress(T0 + 300, 1, 2))
+
+    assert row(history, T0 + 300) == [7.0, 5.0, 5.0, 5.0, 5.0]
+    assert history.observed(T0 + 300).incomplete == ""
+
+
+def test_an_idle_partition_is_not_waited_for() -> None:
+    history = fed(
+        a_history(), *a_minute(T0, 5), a_progress(T0 + 60, 0, 2), a_progress(0, 1, 2, idle=True)
+    )
+
+    assert row(history, T0 + 60) == [5.0]
+
+
+def test_a_report_that_comes_twice_and_late_wakes_no_partition() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60, 0, 2))
+
+    fed(history, a_progress(T0, 1, 2, idle=True), a_progress(T0, 1, 2, idle=False))
+
+    assert row(history, T0 + 60) == [5.0]
+
+
+def test_a_partition_that_never_reported_is_named() -> None:
+    history = fed(a_history(), a_progress(T0, 0, 3), a_progress(T0, 1, 3))
+
+    assert history.observed(T0).incomplete == "partition 2 of 3 has not reported"
+
+
+def test_silence_ages_and_gives_no_zero() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+
+    observed = history.observed(T0 + 660)
+
+    assert observed.telemetry_age_s == 600
+    assert row(history, T0 + 660) == [5.0]
+
+
+def test_pinned_and_movable_demand_of_a_routed_module_are_told_apart() -> None:
+    history = a_history(routed=("core",))
+    cells = (
+        DemandCell(US, True, 60, 60),
+        DemandCell(US, False, 120, 120),
+        DemandCell(EU, False, 180, 180),
+    )
+    fed(history, *(DemandPart("core", T0 + 10 * i, 10, 0, cells) for i in range(6)))
+    fed(history, a_progress(T0 + 60))
+
+    assert row(history, T0 + 60, "core", US) == [6.0]
+    assert row(history, T0 + 60, "core", EU) == [0.0]
+    assert row(history, T0 + 60, "core", ALL_REGIONS) == [30.0]
+    assert history.observed(T0 + 60).served_per_s.tolist() == [[12.0, 18.0]]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        pytest.param(a_part(T0, 5, module="nobody"), "unknown module", id="an unknown module"),
+        pytest.param(a_part(T0 + 3, 5), "other bucket length", id="a bucket off the grid"),
+        pytest.param(a_part(T0, 5, partition=9999), "impossible partition", id="no such partition"),
+        pytest.param(a_part(T0, float("nan")), "impossible demand", id="demand is no number"),
+        pytest.param(a_part(T0, -1), "impossible demand", id="demand below zero"),
+        pytest.param(a_part(T0, 5, region="mars"), "unknown region", id="an unknown region"),
+        pytest.param(a_part(T0 + 86_400, 5), "too far ahead", id="tomorrow's bucket"),
+        pytest.param(a_part(T0 - 86_400, 5), "too late", id="a bucket long since folded"),
+    ],
+)
+def test_what_cannot_be_counted_is_set_aside_with_its_reason(part: DemandPart, reason: str) -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+    history.series(T0 + 60)
+
+    history.add(part)
+
+    assert history.set_aside == {reason: 1}
+    assert row(history, T0 + 60, "role") == [0.0]
+
+
+def test_a_batch_handed_out_never_changes() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+    batch = history.series(T0 + 60)
+    digest = series_digest(batch)
+
+    fed(history, a_part(T0, 500), a_part(T0 + 60, 1), a_progress(T0 + 600))
+
+    assert history.series(T0 + 600).values[0, 0] > 5.0
+    assert series_digest(batch) == digest
+    with pytest.raises(ValueError, match="read-only"):
+        batch.values[0, 0] = 1.0
+
+
+def test_nothing_new_gives_the_same_batch() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), a_progress(T0 + 60))
+
+    assert history.series(T0 + 60) is history.series(T0 + 70)
+    assert history.series_digest() == series_digest(history.series(T0 + 70))
+
+
+def test_history_stays_within_its_length() -> None:
+    history = a_history()
+    for minute in range(300):
+        fed(history, a_part(T0 + 60 * minute, 60), a_progress(T0 + 60 * (minute + 1)))
+        history.series(T0 + 60 * minute)
+
+    batch = history.series(T0 + 18_000)
+
+    assert batch.values.shape[1] == 120
+    assert batch.end_s == T0 + 18_000
+    assert np.all(batch.values[0] == 1.0)
+
+
+def test_a_seeded_history_lies_under_what_is_measured() -> None:
+    history = a_history()
+    older = SeriesBatch((SeriesKey("core", US),), T0 - 120, 60, np.array([[3.0, 4.0]]))
+
+    assert history.seed(older) == 1
+    fed(history, *a_minute(T0 + 60, 5), a_progress(T0 + 120))
+
+    batch = history.series(T0 + 120)
+    assert batch.start_s == T0 - 120
+    np.testing.assert_equal(row(history, T0 + 120), [3.0, 4.0, np.nan, 5.0])
+
+
+def test_a_history_on_another_grid_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not lie on steps of 60 s"):
+        a_history().seed(SeriesBatch((SeriesKey("core", US),), T0 + 7, 60, np.zeros((1, 1))))
+
+
+@st.composite
+def shuffled_records(draw: st.DrawFn) -> tuple[list[DemandPart | Progress], list[int]]:
+    records: list[DemandPart | Progress] = []
+    for bucket in range(draw(st.integers(6, 18))):
+        for partition in range(3):
+            for module in ("core", "role"):
+                if draw(st.booleans()):
+                    requests = draw(st.floats(0, 1e6))
+                    records.append(
+                        a_part(T0 + 10 * bucket, requests, partition=partition, module=module)
+                    )
+    records += [a_progress(T0 + 10 * draw(st.integers(0, 30)), p, 3) for p in range(3)]
+    records += [a_progress(T0 + 240, p, 3) for p in range(3)]
+    order = draw(st.permutations(range(len(records))))
+    again = draw(st.lists(st.sampled_from(range(len(records))), max_size=10))
+    return records, [*order, *again]
+
+
+@settings(max_examples=60, deadline=None)
+@given(shuffled_records(), st.integers(0, 40))
+def test_order_and_repetition_of_records_change_nothing(
+    given_records: tuple[list[DemandPart | Progress], list[int]], looked_at: int
+) -> None:
+    records, order = given_records
+    # A look fixes where the series begins, so both have their first part before anything else.
+    first = a_part(T0, 60)
+    straight = fed(a_history(), first, *records)
+    shuffled = fed(a_history(), first)
+    for place, index in enumerate(order):
+        fed(shuffled, records[index])
+        if place == looked_at:
+            shuffled.series(T0 + 240)
+            shuffled.observed(T0 + 240)
+
+    assert series_digest(shuffled.series(T0 + 240)) == series_digest(straight.series(T0 + 240))
+    assert (
+        shuffled.observed(T0 + 240).provisional_per_s.tobytes()
+        == straight.observed(T0 + 240).provisional_per_s.tobytes()
+    )

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+
+from models.series import ALL_REGIONS, SeriesKey
+from predictor.core.cluster import TargetKey
+from predictor.core.decide import decide
+from predictor.core.lead_time import LeadTimeSource, horizon, lead_times
+from predictor.core.policy import ModuleOverride, Policy
+from predictor.core.policy_rows import policy_rows
+from predictor.core.state import LEAD_SAMPLES_MAX, State, aligned, new_state
+from tests.core.core_values import (
+    CORE,
+    EU,
+    NOW_S,
+    US,
+    a_policy,
+    an_hpa,
+    some_inputs,
+    three_regions,
+    warm_state,
+)
+
+
+def a_raise(state: State, start_s: float, floor: int, ready_after_s: int) -> State:
+    """A floor is raised from 3 and its pods are Ready so much later; then it is lowered by hand."""
+    policy = a_policy()
+    peak = 100.0 * floor
+    decision, state = decide(some_inputs(peak=peak), policy, state, start_s)
+    assert decision.floors[0].floor == floor
+    for seconds in range(15, ready_after_s + 15, 15):
+        ready = floor if seconds >= ready_after_s else 3
+        hpa = an_hpa(min_replicas=floor, spec_replicas=floor, ready_replicas=ready)
+        _, state = decide(some_inputs([hpa], peak=peak), policy, state, start_s + seconds)
+    _, state = decide(some_inputs(), policy, state, start_s + ready_after_s + 15)
+    return state
+
+
+def test_three_raises_measure_the_lead_time() -> None:
+    policy = a_policy()
+    state = warm_state(some_inputs(), policy)
+    seen = []
+    for number, ready_after_s in enumerate((60, 90, 75)):
+        state = a_raise(state, NOW_S + 1000 * number, 6, ready_after_s)
+        leads = lead_times(state.targets, policy_rows(policy, [CORE]))
+        seen.append((leads.lead_time_s[0], leads.source(0)))
+
+    assert seen == [
+        (120.0, LeadTimeSource.CONFIGURED),
+        (120.0, LeadTimeSource.CONFIGURED),
+        (90.0, LeadTimeSource.MEASURED),
+    ]
+
+
+def test_a_raise_that_never_gets_ready_teaches_nothing() -> None:
+    policy = a_policy()
+    state = warm_state(some_inputs(), policy)
+    _, state = decide(some_inputs(peak=600.0), policy, state, NOW_S)
+    for seconds in (15, 500, 1000):
+        blocked = an_hpa(min_replicas=6, spec_replicas=6, ready_replicas=3)
+        _, state = decide(some_inputs([blocked], peak=600.0), policy, state, NOW_S + seconds)
+    ready = an_hpa(min_replicas=6, spec_replicas=6)
+    _, state = decide(some_inputs([ready], peak=600.0), policy, state, NOW_S + 1100)
+
+    assert np.isnan(state.targets.lead_samples_s).all()
+
+
+def test_a_raise_above_what_is_already_ready_only_is_measured() -> None:
+    policy = a_policy()
+    state = warm_state(some_inputs(), policy)
+    for seconds in (0, 15, 30):
+        floor = 3 if seconds == 0 else 6
+        hpa = an_hpa(min_replicas=floor, spec_replicas=9, ready_replicas=9)
+        _, state = decide(some_inputs([hpa], peak=600.0), policy, state, NOW_S + seconds)
+
+    assert np.isnan(state.targets.lead_samples_s).all()
+
+
+def test_samples_are_bounded_and_the_newest_count() -> None:
+    state = warm_state(some_inputs(), a_policy())
+    for number in range(LEAD_SAMPLES_MAX + 4):
+        state = a_raise(state, NOW_S + 1000 * number, 6, 30 if number < 4 else 60)
+
+    assert state.targets.lead_samples_s.shape == (1, LEAD_SAMPLES_MAX)
+    assert set(state.targets.lead_samples_s[0]) == {60.0}
+
+
+def test_unpinned_demand_waits_for_the_slowest_region() -> None:
+    policy = Policy(targets={"core/eu-west-1": ModuleOverride(lead_time_default_s=300.0)})
+    keys = three_regions()
+
+    window = horizon(keys, policy, new_state(), age_s=40.0)
+
+    assert window.lead_s.tolist() == [160.0, 340.0, 160.0, 340.0]
+    assert window.hold_s.tolist() == [600.0] * 4
+
+
+def test_a_horizon_knows_only_what_its_own_target_measured() -> None:
+    state = new_state()
+    targets = aligned(state, [TargetKey("core", US), TargetKey("core", EU)])
+    targets.lead_samples_s[0, :3] = (60, 70, 80)
+    known = State(1, NOW_S, (TargetKey("core", US), TargetKey("core", EU)), targets)
+
+    window = horizon((SeriesKey("core", EU), SeriesKey("core", US)), Policy(), known)
+
+    assert window.lead_s.tolist() == [120.0, 80.0]
+
+
+def test_a_service_that_has_decided_nothing_has_configured_lead_times() -> None:
+    window = horizon((SeriesKey("core", ALL_REGIONS),), Policy(), new_state())
+
+    assert window.lead_s.tolist() == [120.0]

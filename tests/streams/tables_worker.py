@@ -1,0 +1,69 @@
+"""A deciding worker's tables in a process of their own; prints what its sink is told.
+
+Arguments: bootstrap servers, topic prefix, demand partitions. Ends well on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+
+from streams.demand import DemandPart, Progress
+from streams.faust_app import DemandTables, DemandTableSettings
+from streams.topics import KafkaConnection
+from tests.streams.kafka_world import topics_of
+
+
+def say(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+class PrintingSink:
+    def on_part(self, part: DemandPart, demand_partition: int) -> None:
+        say(
+            event="part",
+            module=part.module,
+            bucket=part.bucket_start_s,
+            source=part.partition,
+            requests=sum(cell.requests for cell in part.cells),
+            partition=demand_partition,
+        )
+
+    def on_progress(self, progress: Progress, demand_partition: int) -> None:
+        say(
+            event="progress",
+            source=progress.partition,
+            through=progress.closed_through_s,
+            partition=demand_partition,
+        )
+
+    def on_assigned(self, partitions: set[int]) -> None:
+        say(event="assigned", partitions=sorted(partitions))
+
+    def on_revoked(self, partitions: set[int]) -> None:
+        say(event="revoked", partitions=sorted(partitions))
+
+
+async def main(bootstrap_servers: str, prefix: str, partitions: str) -> None:
+    tables = DemandTables(
+        KafkaConnection(bootstrap_servers=bootstrap_servers),
+        topics_of(prefix).demand,
+        f"{prefix}.decide",
+        PrintingSink(),
+        DemandTableSettings(partitions=int(partitions), session_timeout_s=3),
+    )
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    await tables.start()
+    while not tables.recovered and not stopping.is_set():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    say(event="recovered", partitions=sorted(tables.owned_partitions))
+    await stopping.wait()
+    await tables.stop()
+    say(event="stopped", **tables.counts)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4]))

@@ -1,0 +1,194 @@
+"""Faust tables against a real broker: one owner for each module, and its history at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from rigs.kafka import KafkaBroker
+from streams.demand import DemandCell, DemandPart, Progress, encode_demand
+from streams.topics import demand_partition
+from tests.streams.kafka_world import MODULES, T0, KafkaWorld
+
+pytestmark = pytest.mark.real
+WORKER = Path(__file__).with_name("tables_worker.py")
+PARTITIONS = 3
+
+
+class TablesWorker:
+    """A worker process and what its sink was told."""
+
+    def __init__(self, world: KafkaWorld) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(WORKER),
+                world.connection.bootstrap_servers,
+                world.prefix,
+                str(PARTITIONS),
+            ],
+            env={**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    async def until(self, what: Callable[[TablesWorker], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not what(self):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # what is waited for happens in another process
+
+    async def end(self, *, kill: bool = False) -> None:
+        (self.process.kill if kill else self.process.terminate)()
+        await asyncio.to_thread(self.process.wait, 20)
+        await asyncio.to_thread(self._reader.join)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    @property
+    def owned(self) -> set[int]:
+        named = [one["partitions"] for one in self.told if one["event"] == "assigned"]
+        return set(named[-1]) if named else set()
+
+    def parts(self, since: int = 0) -> list[tuple[str, int]]:
+        told = [one for one in self.told[since:] if one["event"] == "part"]
+        return [(one["module"], one["bucket"] - T0) for one in told]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                self.told.append(json.loads(line))
+
+
+@asynccontextmanager
+async def workers(world: KafkaWorld, count: int) -> AsyncIterator[list[TablesWorker]]:
+    started = [TablesWorker(world) for _ in range(count)]
+    try:
+        yield started
+    finally:
+        for worker in started:
+            await worker.end(kill=True)
+
+
+def parts_at(*starts_s: int) -> list[DemandPart]:
+    cells = (DemandCell("us-east-1", pinned=False, requests=1.0, events=1),)
+    return [
+        DemandPart(module, T0 + start_s, 10, 0, cells) for start_s in starts_s for module in MODULES
+    ]
+
+
+async def hand_over(
+    world: KafkaWorld, records: Iterable[DemandPart | Progress], *, abort: bool = False
+) -> None:
+    producer = AIOKafkaProducer(**world.connection.options(), transactional_id=world.prefix)
+    async with producer:
+        await producer.begin_transaction()
+        for record in records:
+            wanted = (
+                [demand_partition(record.module, PARTITIONS)]
+                if isinstance(record, DemandPart)
+                else range(PARTITIONS)
+            )
+            for partition in wanted:
+                await producer.send_and_wait(
+                    world.topics.demand, encode_demand(record), partition=partition
+                )
+        await (producer.abort_transaction() if abort else producer.commit_transaction())
+
+
+def has_all(starts_s: Iterable[int]) -> Callable[[TablesWorker], bool]:
+    wanted = {(module, start_s) for start_s in starts_s for module in MODULES}
+    return lambda worker: wanted <= set(worker.parts())
+
+
+async def test_two_workers_share_the_modules_and_the_survivor_inherits_history(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "shared")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    every = set(range(PARTITIONS))
+
+    async with workers(world, 2) as (one, two):
+        await one.until(
+            lambda one: (
+                bool(one.owned and two.owned)
+                and one.owned.isdisjoint(two.owned)
+                and one.owned | two.owned == every
+            )
+        )
+        await hand_over(world, parts_at(990), abort=True)
+        await hand_over(world, parts_at(0, 10))
+        await one.until(lambda one: len(one.parts()) + len(two.parts()) >= 2 * len(MODULES))
+        seen_by_one, seen_by_two = one.parts(), two.parts()
+        await asyncio.sleep(1.5)  # a commit: what is out of it comes again, which is allowed
+        await two.end(kill=True)
+        await one.until(lambda one: one.owned == every)
+        await hand_over(world, parts_at(20))
+        await one.until(has_all([0, 10, 20]))
+
+    assert {module for module, _ in seen_by_one}.isdisjoint(module for module, _ in seen_by_two)
+    assert sorted(seen_by_one + seen_by_two) == sorted(
+        (module, start_s) for module in MODULES for start_s in (0, 10)
+    )
+    inherited = {module for module, _ in seen_by_two}
+    since = [one["event"] for one in one.told].index("revoked")
+    after = [(module, at_s) for module, at_s in one.parts(since) if module in inherited]
+    assert [at_s for module, at_s in after if module == after[0][0]][:3] == [0, 10, 20]
+
+
+async def test_restarted_worker_has_its_history_before_anything_live(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "history")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    async with workers(world, 1) as (first,):
+        await first.until(lambda worker: worker.owned == set(range(PARTITIONS)))
+        await hand_over(world, [*parts_at(0, 10, 700), Progress(0, T0 + 800, False, 1)])
+        await first.until(has_all([0, 10, 700]))
+        await asyncio.sleep(1.5)
+        await first.end()
+    assert first.told[-1]["event"] == "stopped"
+    await hand_over(world, parts_at(710))
+
+    async with workers(world, 1) as (again,):
+        await again.until(has_all([0, 10, 700, 710]))
+
+    for module in MODULES:
+        assert [at_s for name, at_s in again.parts() if name == module] == [0, 10, 700, 710]
+    recovered = [one["event"] for one in again.told].index("recovered")
+    known = {
+        (one["partition"], one["through"] - T0)
+        for one in again.told[: recovered + 1]
+        if one["event"] == "progress"
+    }
+    assert known == {(partition, 800) for partition in range(PARTITIONS)}
+
+
+async def test_bad_records_do_not_stop_the_tables(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "rejects")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    async with AIOKafkaProducer(**world.connection.options()) as producer:
+        for value in (b"{", b"\xff", b"[" * 10_000, b'{"kind":"demand"}'):
+            await producer.send_and_wait(world.topics.demand, value, partition=0)
+        await producer.send_and_wait(world.topics.demand, None, b"key", partition=0)
+    await hand_over(world, parts_at(0))
+
+    async with workers(world, 1) as (worker,):
+        await worker.until(has_all([0]))
+        await worker.end()
+
+    assert worker.told[-1] == {"event": "stopped", "rejected": 5, "parts": len(MODULES)}

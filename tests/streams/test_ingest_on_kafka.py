@@ -1,0 +1,217 @@
+"""Ingest against a real broker: whatever is killed, each bucket comes out once and whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from rigs.kafka import KafkaBroker
+from streams.ingest import Ingest, IngestSettings
+from streams.topics import demand_partition
+from tests.streams.kafka_world import (
+    CATALOG,
+    MODULES,
+    QUICK,
+    T0,
+    KafkaWorld,
+    Sent,
+    a_request,
+    heartbeats,
+    identities,
+    some_requests,
+    totals_of,
+)
+
+pytestmark = pytest.mark.real
+FLUSH_S = 1000
+
+
+@asynccontextmanager
+async def running(ingest: Ingest) -> AsyncIterator[None]:
+    task = asyncio.create_task(ingest.run())
+    try:
+        yield
+    finally:
+        ingest.stop()
+        await task
+
+
+async def end_well(process: subprocess.Popen[str]) -> Counter[str]:
+    process.terminate()
+    output, _ = await asyncio.to_thread(process.communicate, timeout=15)
+    return Counter(json.loads(output.splitlines()[-1]))
+
+
+async def taken_over(process: subprocess.Popen[str]) -> None:
+    """Wait until the worker counts a partition."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while "taken over" not in await asyncio.to_thread(process.stdout.readline):
+            assert process.poll() is None, "the worker ended"
+
+
+def in_thirds(sent: list[Sent]) -> tuple[list[Sent], list[Sent], list[Sent]]:
+    third = len(sent) // 3
+    return sent[:third], sent[third : 2 * third], sent[2 * third :]
+
+
+async def test_killed_worker_loses_nothing_and_repeats_nothing(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "killed")
+    await world.create(partitions=3)
+    sent, totals = some_requests(3000, partitions=3, until_s=600, seed=1)
+    first, second, last = in_thirds(sent)
+
+    for records in (first, second):
+        async with world.worker() as process:  # killed on leaving
+            await taken_over(process)
+            await world.produce(records, pause_s=0.05)
+    async with world.worker():
+        await world.produce([*last, *heartbeats(3, FLUSH_S)])
+        parts = await world.parts_adding_up_to(totals.total())
+
+    assert totals_of(parts) == totals
+    assert set(identities(parts).values()) == {1}
+
+
+async def test_second_worker_joins_and_leaves_without_a_trace(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "joined")
+    await world.create(partitions=4)
+    sent, totals = some_requests(3000, partitions=4, until_s=600, seed=2)
+    alone, together, alone_again = in_thirds(sent)
+
+    async with world.worker() as one:
+        await taken_over(one)
+        await world.produce(alone, pause_s=0.05)
+        async with world.worker() as two:
+            await taken_over(two)
+            await world.produce(together, pause_s=0.05)
+            of_second = await end_well(two)
+        await world.produce([*alone_again, *heartbeats(4, FLUSH_S)])
+        parts = await world.parts_adding_up_to(totals.total())
+
+    assert of_second["parts"] > 0, "the second worker should have had its share"
+    assert totals_of(parts) == totals
+    assert set(identities(parts).values()) == {1}
+
+
+async def test_worker_that_was_frozen_and_replaced_changes_nothing(
+    kafka_broker: KafkaBroker,
+) -> None:
+    """A zombie wakes up with buckets in hand that its successor has handed over."""
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "zombie")
+    await world.create(partitions=2)
+    sent, totals = some_requests(3000, partitions=2, until_s=600, seed=5)
+    first, second, last = in_thirds(sent)
+
+    async with world.worker() as zombie:
+        await taken_over(zombie)
+        await world.produce(first)
+        zombie.send_signal(signal.SIGSTOP)
+        async with world.worker() as successor:
+            await taken_over(successor)
+            await world.produce(second)
+            zombie.send_signal(signal.SIGCONT)
+            await world.produce([*last, *heartbeats(2, FLUSH_S)], pause_s=0.02)
+            parts = await world.parts_adding_up_to(totals.total())
+
+    assert totals_of(parts) == totals
+    assert set(identities(parts).values()) == {1}
+
+
+BAD = {
+    "malformed": b"{",
+    "invalid_field": b'{"kind":"request","module":"core","count":"1"}',
+    "malformed ": b'{"kind":"metric","module":"core","name":"x","value":NaN}',
+    "oversize": b'{"kind":"request","module":"' + b"x" * 5_000_000 + b'"}',
+    " malformed": b'{"x":' * 10_000,
+    "unknown_module": b'{"kind":"request","module":"billing","region":"us-east-1"}',
+    "future_time": b'{"kind":"heartbeat","time":"2099-01-01T00:00:00Z"}',
+    "tombstone": None,
+}
+
+
+async def test_poisoned_topic_costs_only_the_poison(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "poisoned")
+    await world.create(partitions=2)
+    sent, totals = some_requests(80 * len(BAD), partitions=2, until_s=300, seed=3)
+    bad = [value for value in BAD.values() for _ in range(8)]
+    for place, value in enumerate(bad):
+        sent.insert(place * 10, Sent(place % 2, value, [("sender", b"test")]))
+    ingest = an_ingest(world)
+
+    async with running(ingest):
+        await world.produce([*sent, *heartbeats(2, FLUSH_S)])
+        parts = await world.parts_adding_up_to(totals.total())
+    letters = await world.read_all(world.topics.dead_letter)
+
+    assert totals_of(parts) == totals
+    expected = Counter(reason.strip() for reason in BAD for _ in range(8))
+    assert {reason: ingest.counts[reason] for reason in expected} == expected
+    headers = [dict(letter.headers) for letter in letters]
+    assert Counter(one["mplp.reason"].decode() for one in headers) == expected
+    assert all(one["sender"] == b"test" for one in headers)
+    assert {one["__connect.errors.topic"].decode() for one in headers} == {world.topics.requests}
+    assert max(len(letter.value or b"") for letter in letters) == 16 * 1024
+    assert {one["mplp.truncated"] for one in headers if "mplp.truncated" in one} >= {
+        str(len(BAD["oversize"] or b"")).encode()
+    }
+
+
+async def test_parts_of_a_module_meet_and_progress_goes_everywhere(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "meeting")
+    await world.create(partitions=2, demand_partitions=3)
+    ingest = an_ingest(world, idle_after_s=0.5, progress_every_s=0.2)
+
+    async with running(ingest):
+        await world.produce(
+            [Sent(0, a_request(module, 5, module, "us-east-1")) for module in MODULES]
+        )
+        await asyncio.sleep(2.5)
+
+    records = await world.read_all(world.topics.demand)
+    told = [(record.partition, json.loads(record.value)) for record in records]
+    where = {one["module"]: partition for partition, one in told if one["kind"] == "demand"}
+    assert where == {module: demand_partition(module, 3) for module in MODULES}
+    silent = {
+        (partition, one["partition"])
+        for partition, one in told
+        if one["kind"] == "progress" and one["idle"] and one["partitions"] == 2
+    }
+    assert silent == {(demand, source) for demand in range(3) for source in range(2)}
+
+
+async def test_broker_that_comes_back_is_read_on(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "restarted")
+    await world.create(partitions=2)
+    sent, totals = some_requests(1000, partitions=2, until_s=300, seed=4)
+    ingest = an_ingest(world)
+
+    async with running(ingest):
+        await world.produce(sent[:500])
+        await asyncio.to_thread(kafka_broker.kill)
+        await asyncio.sleep(1.5)
+        await asyncio.to_thread(kafka_broker.start)
+        await world.produce([*sent[500:], *heartbeats(2, FLUSH_S)])
+        parts = await world.parts_adding_up_to(totals.total())
+
+    assert totals_of(parts) == totals
+    assert set(identities(parts).values()) == {1}
+
+
+def an_ingest(world: KafkaWorld, **changed: object) -> Ingest:
+    settings = IngestSettings(**{**QUICK, **changed})  # type: ignore[arg-type]
+    group = f"{world.prefix}.ingest"
+    return Ingest(world.connection, world.topics, group, CATALOG, settings)
+
+
+def test_buckets_of_the_oracle_lie_on_the_grid() -> None:
+    assert T0 % 10 == 0

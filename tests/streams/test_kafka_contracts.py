@@ -1,0 +1,126 @@
+"""What we lean on in aiokafka beyond its documentation, and the audit topic, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.structs import OffsetAndMetadata
+
+from rigs.kafka import KafkaBroker
+from streams.audit_topic import AuditTopic
+from streams.committed import committed_checkpoint
+from streams.handover import HANDOVER_ERRORS, Handover, Package
+from streams.topics import TopicPlan, ensure_topics
+from streams.windows import Checkpoint, PartitionWindows
+from tests.streams.kafka_world import KafkaWorld
+
+pytestmark = pytest.mark.real
+
+
+async def a_world(broker: KafkaBroker, prefix: str) -> KafkaWorld:
+    world = KafkaWorld(broker.bootstrap_servers, prefix)
+    await world.create(partitions=2)
+    return world
+
+
+async def test_metadata_of_an_offset_comes_back_from_a_transaction(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = await a_world(kafka_broker, "metadata")
+    source = TopicPartition(world.topics.requests, 1)
+    producer = AIOKafkaProducer(**world.connection.options(), transactional_id="metadata")
+    async with producer:
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction(
+            {source: OffsetAndMetadata(42, '{"said":"before"}')}, "metadata.group"
+        )
+        await producer.commit_transaction()
+
+    consumer = AIOKafkaConsumer(
+        **world.connection.options(), group_id="metadata.group", enable_auto_commit=False
+    )
+    async with consumer:
+        found = await committed_checkpoint(consumer, source)
+        never = await committed_checkpoint(consumer, TopicPartition(world.topics.requests, 0))
+
+    assert found == Checkpoint(42, '{"said":"before"}')
+    assert never is None
+
+
+async def test_opening_a_handover_fences_the_one_before(kafka_broker: KafkaBroker) -> None:
+    world = await a_world(kafka_broker, "fenced")
+    source = TopicPartition(world.topics.requests, 0)
+    windows = PartitionWindows(0)
+    package = Package([], windows.progress(2, idle=False), [], windows.checkpoint())
+    old, new = (
+        Handover(world.connection, world.topics, "fenced.group", source, timeout_s=10)
+        for _ in range(2)
+    )
+    try:
+        await old.open()
+        await old.commit(package)
+        await new.open()
+        with pytest.raises(HANDOVER_ERRORS):
+            await old.commit(package)
+        await new.commit(package)
+    finally:
+        await old.close()
+        await new.close()
+
+    assert len(await world.progress()) == 2 * 2
+
+
+async def test_topics_that_are_there_are_left_as_they_are(kafka_broker: KafkaBroker) -> None:
+    world = await a_world(kafka_broker, "ensured")
+
+    await ensure_topics(world.connection, [TopicPlan(world.topics.requests, 7)])
+
+    consumer = AIOKafkaConsumer(**world.connection.options())
+    async with consumer:
+        await consumer.topics()
+        assert consumer.partitions_for_topic(world.topics.requests) == {0, 1}
+
+
+async def test_audit_records_arrive_in_the_order_of_their_key(kafka_broker: KafkaBroker) -> None:
+    world = await a_world(kafka_broker, "audited")
+    audit = AuditTopic(world.connection, world.topics)
+    await audit.start()
+
+    for number in range(1200):
+        audit.put(f"module-{number % 3}", b"%d" % number)
+    flushed = await audit.flush(10)
+    await audit.close()
+
+    assert flushed
+    records = await world.read_all(world.topics.decisions)
+    for key in {record.key for record in records}:
+        numbers = [int(record.value) for record in records if record.key == key]
+        assert numbers == sorted(numbers)
+    assert len(records) == audit.counts["written"] == 1200
+
+
+async def test_audit_keeps_the_newest_while_the_broker_is_away(kafka_broker: KafkaBroker) -> None:
+    world = await a_world(kafka_broker, "unaudited")
+    audit = AuditTopic(world.connection, world.topics, queue_max=10)
+    kafka_broker.pause()
+    try:
+        await audit.start()
+        for number in range(25):
+            audit.put("core", b"%d" % number)
+            await asyncio.sleep(0)
+        assert not await audit.flush(0.2)
+    finally:
+        kafka_broker.resume()
+    assert await audit.flush(20)
+    await audit.close()
+
+    records = await world.read_all(world.topics.decisions)
+    assert [int(record.value) for record in records][-10:] == list(range(15, 25))
+    assert audit.counts["dropped"] == 15
+
+
+def test_existing_topic_has_its_own_error() -> None:
+    assert TopicAlreadyExistsError.errno == 36

@@ -1,0 +1,245 @@
+"""Buckets of one partition: nothing lost, nothing twice, wherever the reader stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.demand import DemandCell, DemandPart
+from streams.duplicates import DuplicateFilter
+from streams.event_types import Heartbeat, RequestEvent
+from streams.windows import Checkpoint, PartitionWindows, Verdict, Watermark
+
+T0 = 1_764_000_000.0
+LATENESS_S = 20.0
+
+
+def a_request(at_s: float, **changed: object) -> RequestEvent:
+    fields: dict[str, object] = {
+        "event_id": "",
+        "time_s": T0 + at_s,
+        "module": "core",
+        "region": "us-east-1",
+        "requests": 1.0,
+        "pinned": False,
+    }
+    return RequestEvent(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def a_window(checkpoint: Checkpoint | None = None, generation: int = 1000) -> PartitionWindows:
+    return PartitionWindows(
+        3, lateness_s=LATENESS_S, duplicate_offsets=generation, checkpoint=checkpoint
+    )
+
+
+def read(
+    events: Sequence[RequestEvent | Heartbeat], windows: PartitionWindows, first: int = 0
+) -> list[DemandPart]:
+    for offset, event in enumerate(events[first:], first):
+        windows.add(event, offset)
+    return windows.close()
+
+
+def requests_of(parts: Sequence[DemandPart]) -> dict[int, float]:
+    totals: dict[int, float] = {}
+    for part in parts:
+        at_s = part.bucket_start_s - int(T0)
+        totals[at_s] = totals.get(at_s, 0) + sum(cell.requests for cell in part.cells)
+    return totals
+
+
+def test_watermark_stays_when_a_late_event_arrives() -> None:
+    # event time   0 ------ 100
+    # arrival     2nd       1st
+    watermark = Watermark(lateness_s=30)
+    watermark.see(100)
+
+    watermark.see(0)
+
+    assert watermark.reached_s == 70
+
+
+def test_bucket_goes_out_when_the_watermark_has_passed_its_end() -> None:
+    windows = a_window()
+
+    assert read([a_request(3), a_request(9), a_request(29.9)], windows) == []
+    windows.add(Heartbeat("", T0 + 30), 3)
+
+    assert requests_of(windows.close()) == {0: 2}
+    assert windows.close() == []
+
+
+def test_part_holds_regions_and_pinned_requests_apart() -> None:
+    events: list[RequestEvent | Heartbeat] = [
+        a_request(1),
+        a_request(2, region="eu-west-1", requests=10.0),
+        a_request(3, pinned=True),
+        a_request(4, module="plan"),
+        Heartbeat("", T0 + 60),
+    ]
+
+    parts = {part.module: part for part in read(events, a_window())}
+
+    assert parts["core"].cells == (
+        DemandCell("eu-west-1", pinned=False, requests=10.0, events=1),
+        DemandCell("us-east-1", pinned=False, requests=1.0, events=1),
+        DemandCell("us-east-1", pinned=True, requests=1.0, events=1),
+    )
+    assert set(parts) == {"core", "plan"}
+    assert parts["core"].partition == 3
+
+
+def test_event_behind_the_watermark_is_late_even_before_its_bucket_is_taken_out() -> None:
+    # event time   5 -- 40        bucket [0, 10) is over at 30
+    windows = a_window()
+    windows.add(a_request(40), 0)
+
+    assert windows.add(a_request(5), 1) == Verdict.LATE
+    assert windows.close() == []
+
+
+def test_second_delivery_of_an_event_is_not_counted() -> None:
+    windows = a_window()
+
+    verdicts = [windows.add(a_request(5, event_id="a"), offset) for offset in range(2)]
+
+    assert verdicts == [Verdict.COUNTED, Verdict.DUPLICATE]
+
+
+def test_events_without_an_id_are_never_duplicates() -> None:
+    windows = a_window()
+
+    assert [windows.add(a_request(5), offset) for offset in range(2)] == [Verdict.COUNTED] * 2
+
+
+def test_duplicates_are_remembered_for_one_generation_and_memory_is_bounded() -> None:
+    remembered = DuplicateFilter(generation_offsets=100)
+    for offset in range(1000):
+        assert not remembered.is_repeated(0, str(offset), offset)
+
+    assert remembered.is_repeated(0, "950", 1000)
+    assert len(remembered) <= 200
+
+
+def test_idle_partition_shows_what_it_has_and_still_closes_it_later() -> None:
+    windows = a_window()
+    windows.add(a_request(5), 0)
+
+    assert requests_of(windows.snapshot()) == {0: 1}
+    windows.add(a_request(6), 1)
+    windows.add(Heartbeat("", T0 + 60), 2)
+
+    assert requests_of(windows.close()) == {0: 2}
+
+
+def test_offset_alone_starts_behind_the_buckets_that_may_be_halves() -> None:
+    # read from offset 7 with no metadata: an event of 12 s may be in company of earlier ones
+    windows = a_window(Checkpoint(7, ""))
+    events: list[RequestEvent | Heartbeat] = [a_request(12), a_request(31)]
+    events += [a_request(42), Heartbeat("", T0 + 100)]
+
+    for offset, event in enumerate(events, 7):
+        windows.add(event, offset)
+
+    assert requests_of(windows.close()) == {40: 1}
+
+
+@pytest.mark.parametrize("metadata", ["", "not json", "{}", '{"version":99}', "[" * 5000, "\udcff"])
+def test_metadata_of_others_is_survived(metadata: str) -> None:
+    windows = a_window(Checkpoint(7, metadata))
+
+    assert windows.position == 7
+    assert windows.checkpoint().offset == 7
+
+
+def test_restart_before_the_first_event_still_knows_that_it_started_in_the_middle() -> None:
+    windows = a_window(Checkpoint(7, ""))
+    windows.pass_by(7)
+
+    again = a_window(windows.checkpoint())
+
+    assert again.skipping_partial
+
+
+EVENTS = st.lists(
+    st.builds(
+        lambda at_s, event_id, module, beat: (
+            Heartbeat("", T0 + at_s) if beat else a_request(at_s, event_id=event_id, module=module)
+        ),
+        st.integers(0, 120),
+        st.sampled_from(["", "a", "b", "c"]),
+        st.sampled_from(["core", "plan"]),
+        st.integers(0, 9).map(lambda drawn: drawn == 0),
+    ),
+    max_size=40,
+)
+STOPS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=4)
+
+
+@given(EVENTS, STOPS, st.integers(1, 8))
+@settings(max_examples=300, deadline=None)
+def test_reader_that_stops_anywhere_hands_over_the_same_parts(
+    events: list[RequestEvent | Heartbeat], stops: list[tuple[int, int]], generation: int
+) -> None:
+    """Each stop commits after so many records, reads some more in vain and is killed."""
+    whole = read(events, a_window(generation=generation))
+
+    seen: list[DemandPart] = []
+    windows = a_window(generation=generation)
+    for until_commit, wasted in stops:
+        for offset in range(windows.position, min(len(events), windows.position + until_commit)):
+            windows.add(events[offset], offset)
+        seen += windows.close()
+        checkpoint = windows.checkpoint()
+        for offset in range(windows.position, min(len(events), windows.position + wasted)):
+            windows.add(events[offset], offset)
+        windows = a_window(checkpoint, generation)
+    seen += read(events, windows, windows.position)
+
+    assert seen == whole
+
+
+@given(EVENTS, STOPS)
+@settings(max_examples=200, deadline=None)
+def test_no_event_is_found_late_twice(
+    events: list[RequestEvent | Heartbeat], stops: list[tuple[int, int]]
+) -> None:
+    def late(windows: PartitionWindows, upto: int) -> int:
+        verdicts = [windows.add(events[at], at) for at in range(windows.position, upto)]
+        windows.close()
+        return verdicts.count(Verdict.LATE)
+
+    expected = late(a_window(), len(events))
+
+    found, windows = 0, a_window()
+    for until_commit, _ in stops:
+        found += late(windows, min(len(events), windows.position + until_commit))
+        windows = a_window(windows.checkpoint())
+    found += late(windows, len(events))
+
+    assert found == expected
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_order_within_the_lateness_changes_nothing(data: st.DataObject) -> None:
+    """The end of the sequence holds the watermark back, so that nothing is late."""
+    times = data.draw(st.lists(st.integers(0, int(LATENESS_S)), max_size=20))
+    events = [a_request(at_s, event_id=str(i % 7), requests=2.0) for i, at_s in enumerate(times)]
+    shuffled = data.draw(st.permutations(events))
+    flush = Heartbeat("", T0 + 1000)
+
+    assert read([*events, flush], a_window()) == read([*shuffled, flush], a_window())
+
+
+@given(EVENTS)
+@settings(max_examples=100, deadline=None)
+def test_open_buckets_stay_within_the_lateness(events: list[RequestEvent | Heartbeat]) -> None:
+    windows = a_window()
+    for offset, event in enumerate(events):
+        windows.add(event, offset)
+        windows.close()
+        assert windows.open_buckets <= LATENESS_S / 10 + 1
