@@ -19,8 +19,8 @@ def conformal_quantiles(
     """Each row's error quantiles, shape (n, len(levels)), never falling with the level.
 
     `errors` is (n, m) with NaN for none. `effective` (n,) is how many of them count as independent
-    (windows overlap). With k = effective, level q takes the ceil((k + 1) q) / k quantile. Where that
-    is above one the errors are too few for the level, and the largest is carried on as if the tail
+    (windows overlap). With k = effective, level q takes the ceil((k + 1) q) / k quantile. Where it
+    is above one the errors are too few for the level: the largest is carried on as if the tail
     were exponential: heavier than noise, and bounded for any count. A row without errors is NaN.
     """
     ordered = np.sort(errors, axis=1)

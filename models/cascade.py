@@ -46,7 +46,7 @@ class Cascade:
 
     def forecast(self, batch: SeriesBatch, horizon: Horizon) -> ForecastBatch:
         """See `Forecaster`."""
-        if self.model is None:
+        if self.model is None or not self.model.keys:
             return LastValue().forecast(batch, horizon)
         made = self.model.forecast(batch, horizon)
         rows = self.model.rows_of(batch.keys)
@@ -75,7 +75,7 @@ def fit_cascade(history: SeriesBatch, horizon: Horizon, prior: Cascade | None = 
     # Last value first: on equal loss, and where neither is usable, the simpler one speaks.
     models: tuple[LevelModel, ...] = (last, seasonal)
     best = np.stack([model.loss for model in models]).argmin(axis=0)
-    if prior is not None and prior.model is not None:
+    if prior is not None and prior.model is not None and prior.model.keys:
         older = model_for(prior.model, history, last.leads)
         best[(measured_days(history) < DAYS_MIN) & older.usable] = len(models)
         models = (*models, older)

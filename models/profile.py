@@ -51,8 +51,8 @@ class Profile:
         offset = start_s - self.anchor_s + step_s * (np.arange(steps) + 0.5)
         day = np.floor_divide(offset, DAY_S)
         slot = ((offset - day * DAY_S) * slots / DAY_S).astype(np.int64)
-        place = (day.astype(np.int64) % weekdays) * slots + np.minimum(slot, slots - 1)
-        return np.asarray(self.relative.reshape(len(self.days), -1)[rows[:, None], place])
+        weekday = day.astype(np.int64) % weekdays
+        return np.asarray(self.relative[rows[:, None], weekday, np.minimum(slot, slots - 1)])
 
 
 class LearntProfile(NamedTuple):

@@ -39,7 +39,7 @@ class DemandInbox:
     def on_assigned(self, partitions: set[int]) -> None:
         """These demand partitions are ours from now on; their parts follow."""
         self.owned = frozenset(partitions)
-        self.history = self._settings.new_history()
+        self.history = self._settings.new_history(self.owns)
         self._closed_s.clear()
         self._idle.clear()
 
@@ -49,7 +49,7 @@ class DemandInbox:
 
     def on_part(self, part: DemandPart, demand_partition: int) -> None:
         """A part of a module's bucket."""
-        if demand_partition in self.owned:
+        if demand_partition in self.owned and part.module in self._settings.modules:
             self.history.add(part)
 
     def on_progress(self, progress: Progress, demand_partition: int) -> None:

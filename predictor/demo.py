@@ -89,11 +89,11 @@ def write_events(load: SampleLoad, path: Path) -> Iterator[int]:
             yield day + 1
 
 
-def demo_policy() -> Policy:
-    """What a careful operator would set: the defaults, and a lead time that fits the start-up."""
+def demo_policy(defaults: ModulePolicy | None = None) -> Policy:
+    """What an operator gets who sets nothing but the route's home weights."""
     weights = {name: region.weight for name, region in GUIDE_REGIONS.items()}
     return Policy(
-        defaults=ModulePolicy(),
+        defaults=defaults or ModulePolicy(),
         routes={MODULE: RoutePolicy(home_weights=weights)},
         tick_s=TICK_S,
         telemetry_stale_after_s=180,
@@ -174,12 +174,15 @@ def demand_by_target(rate_per_s: float, weights: dict[str, int]) -> dict[TargetK
 
 
 async def play(
-    load: SampleLoad, events: Path, on_day: Callable[[int], None] = lambda day: None
+    load: SampleLoad,
+    events: Path,
+    on_day: Callable[[int], None] = lambda day: None,
+    policy: Policy | None = None,
 ) -> ArmsRun:
     """Feed all events in order; learn for a week, then tick once a minute of event time."""
     judge_from_s = load.start_s + LEARN_DAYS * DAY_S
     world = _World(load, new_cluster(judge_from_s), new_cluster(judge_from_s))
-    policy = demo_policy()
+    policy = policy or demo_policy()
     history = History([MODULE], list(SHARES), [MODULE])
     model = CurrentModel(refit_s=6 * 3600, wait=True)
     gatherer = Gatherer(cluster=world.helped, history=history, policy=policy, model=model)
@@ -211,6 +214,7 @@ def _arms_run(world: _World) -> ArmsRun:
         arms=[_arm(ALONE, world.alone), _arm(HELPED, world.helped)],
         tracks=list(world.tracks.values()),
         lead_s=round(ModulePolicy().lead_time_default_s),
+        quantile=ModulePolicy().quantile,
         notes=[
             f"The load: {SAMPLE_NAME}, each recorded request standing for {REQUESTS_PER_RECORDED}, "
             "spread evenly inside its minute and over the regions 50/30/20; one client in five is "

@@ -39,6 +39,11 @@ class TargetTrack:
     violated_helped: list[bool] = field(default_factory=list)
     raises: list[tuple[int, FloorDecision]] = field(default_factory=list)
 
+    @property
+    def step_s(self) -> int:
+        """Seconds from one tick to the next."""
+        return self.times_s[1] - self.times_s[0] if len(self.times_s) > 1 else 60
+
 
 @dataclass(slots=True)
 class ArmsRun:
@@ -50,6 +55,7 @@ class ArmsRun:
     tracks: list[TargetTrack]
     notes: list[str]
     lead_s: int = 0
+    quantile: float = 0.9
 
 
 def print_table(console: Console, run: ArmsRun) -> None:
@@ -90,7 +96,7 @@ def write_page(run: ArmsRun, path: Path, made_at: datetime) -> Path:
         subtitle=run.subtitle,
         verdict=verdict(run.arms),
         arms=run.arms,
-        charts=[_chart(track, run.lead_s) for track in run.tracks],
+        charts=[_chart(track, run) for track in run.tracks],
         decisions=sorted(_explained(run.tracks), key=lambda one: one.made_at),
         notes=run.notes,
         made_at=made_at,
@@ -99,12 +105,13 @@ def write_page(run: ArmsRun, path: Path, made_at: datetime) -> Path:
     return path
 
 
-def _chart(track: TargetTrack, lead_s: int) -> Chart:
-    step_s = track.times_s[1] - track.times_s[0] if len(track.times_s) > 1 else 60
+def _chart(track: TargetTrack, run: ArmsRun) -> Chart:
+    step_s = track.step_s
     # A forecast is drawn over the time it was made for: its window begins a lead time later.
-    ahead = round(lead_s / step_s)
+    ahead = round(run.lead_s / step_s)
+    high = f"forecast peak, {run.quantile:.0%}"
     lines = [
-        Line("forecast peak, 95 %", "#c9b3e8", _late(track.forecast_high, ahead), width=0.5),
+        Line(high, "#c9b3e8", _late(track.forecast_high, ahead), width=0.5),
         Line("forecast peak, median", "#9b6fd0", _late(track.forecast_median, ahead), width=1),
         Line("demand", "#1b1f24", _whole(track.demand), width=1.2),
         Line("capacity, HPA alone", "#c1440e", _whole(track.capacity_alone), width=1.2),
@@ -164,12 +171,17 @@ def _explained(tracks: Sequence[TargetTrack]) -> Iterator[Explained]:
     avoided: list[tuple[int, TargetTrack, int]] = []
     for track in tracks:
         for first, last in _episodes(track.violated_alone):
-            helped = any(track.violated_helped[first : last + 1])
-            (missed if helped else avoided).append((last - first + 1, track, first))
-    for minutes, track, first in sorted(avoided, key=lambda one: -one[0])[: EXPLAINED_MAX - 2]:
-        yield from _raise_before(track, first, f"spared a violation of {minutes} ticks")
-    for minutes, track, first in sorted(missed, key=lambda one: -one[0])[:2]:
-        yield from _raise_before(track, first, f"not enough: {minutes} ticks of violation")
+            ticks_helped = sum(track.violated_helped[first : last + 1])
+            found, ticks = (missed, ticks_helped) if ticks_helped else (avoided, last - first + 1)
+            found.append((max(round(ticks * track.step_s / 60), 1), track, first))
+    for minutes, track, first in sorted(avoided, key=_longest)[: EXPLAINED_MAX - 2]:
+        yield from _raise_before(track, first, f"{minutes} min of violation spared")
+    for minutes, track, first in sorted(missed, key=_longest)[:2]:
+        yield from _raise_before(track, first, f"not enough, violated for {minutes} min")
+
+
+def _longest(one: tuple[int, TargetTrack, int]) -> int:
+    return -one[0]
 
 
 def _raise_before(track: TargetTrack, first: int, what: str) -> Iterator[Explained]:
@@ -179,7 +191,7 @@ def _raise_before(track: TargetTrack, first: int, what: str) -> Iterator[Explain
         made_s, row = before[-1]
         yield Explained(
             made_at=datetime.fromtimestamp(made_s, UTC),
-            title=f"{track.name}: floor {row.floor_now} to {row.floor}, {what} "
-            f"{round((at_s - made_s) / 60)} min later",
+            title=f"{track.name}: floor {row.floor_now} to {row.floor}, "
+            f"{round((at_s - made_s) / 60)} min before demand came: {what}",
             sentences=[reason.sentence for reason in row.reasons],
         )

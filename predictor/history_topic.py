@@ -17,6 +17,7 @@ from predictor.core.history import History
 from predictor.settings import Settings
 from predictor.wiring import kafka_connection
 from streams.demand import DemandPart, decode_demand
+from streams.partition_count import partition_count
 
 START_TIMEOUT_S = 30.0
 _AFTER_EVERYTHING_S = 4e9
@@ -48,10 +49,10 @@ async def read_history(settings: Settings) -> tuple[History, Counter[str]]:
 
 async def _read(consumer: AIOKafkaConsumer, settings: Settings) -> tuple[History, Counter[str]]:
     topic = settings.kafka.demand_topic
-    await consumer.topics()
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-    if not partitions:
+    count = await partition_count(kafka_connection(settings), topic)
+    if not count:
         raise ConnectionError(f"the topic {topic} does not exist")
+    partitions = [TopicPartition(topic, number) for number in range(count)]
     consumer.assign(partitions)
     ends = await consumer.end_offsets(partitions)
     history, counts = settings.new_history(), Counter[str]()

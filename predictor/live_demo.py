@@ -103,12 +103,20 @@ def run_live_demo(out: Path) -> int:
 
 
 async def play_day(
-    broker: KafkaBroker, plane: ControlPlane, out: Path, *, speed: int = SPEED
+    broker: KafkaBroker,
+    plane: ControlPlane,
+    out: Path,
+    *,
+    speed: int = SPEED,
+    before_the_end: Callable[[], None] = lambda: None,
 ) -> LiveRun:
-    """Apply the objects, train, start the worker, play the day and sample the cluster."""
+    """Apply the objects, train, start the worker, play the day and sample the cluster.
+
+    `before_the_end` is called when the day is over and the worker still runs.
+    """
     load = load_sample()
     day_s = load.start_s + PLAYED_DAY * DAY_S
-    plane.apply(*live_objects(pod_delay_s=POD_DELAY_S))
+    apply_objects(plane)
     connection = KafkaConnection(bootstrap_servers=broker.bootstrap_servers)
     config = out / "live.yaml"
     config.write_text(
@@ -127,9 +135,16 @@ async def play_day(
         async with _worker(config, model, out) as is_up:
             await _send(producer, _warm_up(load, day_s))
             await is_up()
-            return await _play(producer, plane, load, day_s, speed)
+            run = await _play(producer, plane, load, day_s, speed)
+            await asyncio.to_thread(before_the_end)
+            return run
     finally:
         await producer.stop()
+
+
+def apply_objects(plane: ControlPlane) -> None:
+    """What an owner has on the cluster before anybody predicts anything."""
+    plane.apply(*live_objects(pod_delay_s=POD_DELAY_S))
 
 
 async def _make_topics(connection: KafkaConnection) -> None:
@@ -184,6 +199,8 @@ async def _worker(
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise TimeoutError(f"no decision in {WORKER_START_TIMEOUT_S:.0f} s")
                 await asyncio.sleep(0.1)
+            if process.returncode is not None:
+                raise RuntimeError(f"the worker ended with {process.returncode}, see its log")
 
         try:
             yield is_up

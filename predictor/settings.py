@@ -8,6 +8,7 @@ because the platform's own documents do not agree on them. Nothing here may open
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -176,12 +177,12 @@ class Settings(Section, frozen=True):
             warm_up_s=self.warm_up_s,
         )
 
-    def new_history(self) -> History:
-        """An empty history of the configured modules and regions."""
+    def new_history(self, owns: Callable[[str], bool] = lambda module: True) -> History:
+        """An empty history of the configured modules that `owns` accepts, in all regions."""
         return History(
-            list(self.modules),
+            [module for module in self.modules if owns(module)],
             list(self.regions),
-            list(self.routes),
+            [module for module in self.routes if owns(module)],
             bucket_s=self.windows.bucket_s,
             step_s=self.history.step_s,
             length_s=int(self.history.length_days * 86_400)

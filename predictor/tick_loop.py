@@ -74,7 +74,7 @@ class TickLoop:
 
     def _decides(self) -> bool:
         """Some module is ours, and all that is known of it is here."""
-        return bool(self._inbox.owned) and self._may_decide()
+        return self._inbox.owned_modules > 0 and self._may_decide()
 
     def _is_due(self) -> bool:
         if self._settings.clock == "wall":
@@ -125,8 +125,8 @@ class TickLoop:
 
     def ready(self) -> Mapping[str, str | None]:
         """See `Checks`."""
-        owned = self._decides()
+        assigned = bool(self._inbox.owned) and self._may_decide()
         return {
-            "partitions": None if owned else "no demand partition is assigned and recovered",
+            "partitions": None if assigned else "no demand partition is assigned and recovered",
             "cluster": self._cluster_problem,
         }

@@ -164,9 +164,10 @@ class KafkaBroker:
         return ServerProcess("kafka", command, self.log_path, grace_s=15.0)
 
     def _format(self, tool: list[str | Path], properties: Path) -> None:
+        # Given with "=": one identifier in 64 begins with a dash, and would be read as an option.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            [*tool, "format", "-t", cluster, "-c", properties],
+            [*tool, "format", f"--cluster-id={cluster}", "-c", properties],
             capture_output=True,
             text=True,
             check=False,

@@ -124,6 +124,7 @@ class _Tables:
         self._settings = owner.settings
         self._counts = owner.counts
         self._sink = owner._sink
+        self._demand_topic = owner._demand_topic
         self._blocks: dict[tuple[str, int], set[int]] = {}
         self._app = faust_app(
             owner._connection,
@@ -224,8 +225,8 @@ class _Tables:
     async def _on_recovered(self) -> None:
         """Faust has the tables up to date and holds the streams back until this returns."""
         assigned = self._app.consumer.assignment()
-        changelogs = self._app.tables.changelog_topics
-        owned = {one.partition for one in assigned if one.topic not in changelogs}
+        # Faust's own topics (changelogs, the leader's) are assigned too and are no authority.
+        owned = {one.partition for one in assigned if one.topic == self._demand_topic}
         self._forget_all_but(owned)
         self.owned = frozenset(owned)
         self._sink.on_assigned(owned)

@@ -79,13 +79,7 @@ class Handover:
             await self._producer.begin_transaction()
             sent = [await self._send_part(part) for part in package.parts]
             sent += [await self._send_dead_letter(letter) for letter in package.dead_letters]
-            progress = encode_demand(package.progress)
-            for partition in range(self._demand_partitions):
-                sent.append(
-                    await self._producer.send(
-                        self._topics.demand, value=progress, partition=partition
-                    )
-                )
+            sent += await self._send_progress(package.progress)
             await asyncio.gather(*sent)
             offset, metadata = package.checkpoint
             offsets = {self._source: OffsetAndMetadata(offset, metadata)}
@@ -104,8 +98,22 @@ class Handover:
                 await self._producer._sender.close()
                 await self._producer.client.close()
 
+    async def _send(self, topic: str, **record: Any) -> Any:
+        """The delivery's future; after the first failure nobody asks for the others' errors."""
+        future = await self._producer.send(topic, **record)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
+
+    async def _send_progress(self, progress: Progress) -> list[Any]:
+        """To every partition: every deciding worker needs to know how far each input has come."""
+        value, topic = encode_demand(progress), self._topics.demand
+        return [
+            await self._send(topic, value=value, partition=partition)
+            for partition in range(self._demand_partitions)
+        ]
+
     async def _send_part(self, part: DemandPart) -> Any:
-        return await self._producer.send(
+        return await self._send(
             self._topics.demand,
             key=part.module.encode(),
             value=encode_demand(part),
@@ -113,7 +121,7 @@ class Handover:
         )
 
     async def _send_dead_letter(self, letter: DeadLetter) -> Any:
-        return await self._producer.send(
+        return await self._send(
             self._topics.dead_letter,
             key=letter.key,
             value=letter.value,

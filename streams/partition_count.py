@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.topics import KafkaConnection
@@ -18,13 +18,13 @@ ASK_TIMEOUT_S = 15.0
 
 async def partition_count(connection: KafkaConnection, topic: str) -> int:
     """The number of partitions, 0 where the topic is not there; raises `OSError` if none answers."""
-    consumer = AIOKafkaConsumer(**connection.options(), enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**connection.options())
     try:
         async with asyncio.timeout(ASK_TIMEOUT_S):
-            await consumer.start()
-            await consumer.topics()
-        return len(consumer.partitions_for_topic(topic) or ())
+            await admin.start()
+            (described,) = await admin.describe_topics([topic])
+        return len(described["partitions"])
     except (KafkaError, TimeoutError) as error:
         raise ConnectionError(f"{connection.bootstrap_servers}: {error or 'no answer'}") from error
     finally:
-        await consumer.stop()
+        await admin.close()

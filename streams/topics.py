@@ -7,6 +7,7 @@ any.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +101,10 @@ def demand_partition(module: str, partitions: int) -> int:
 
 
 async def ensure_topics(connection: KafkaConnection, plans: Sequence[TopicPlan]) -> None:
-    """Create what is missing and leave what is there; raises a `KafkaError` if refused."""
+    """Create what is missing and leave what is there; raises a `KafkaError` if refused.
+
+    Returns when the brokers know the topics; raises `TimeoutError` if that takes too long.
+    """
     admin = AIOKafkaAdminClient(**connection.options())
     await admin.start()
     try:
@@ -113,8 +117,24 @@ async def ensure_topics(connection: KafkaConnection, plans: Sequence[TopicPlan])
             ],
             timeout_ms=_CREATE_TIMEOUT_MS,
         )
+        for name, code, *_ in response.topic_errors:
+            if code and code != TopicAlreadyExistsError.errno:
+                raise for_code(code)(f"the topic {name!r} was not created")
+        async with asyncio.timeout(_CREATE_TIMEOUT_MS / 1000):
+            await _until_known(admin, [plan.name for plan in plans])
     finally:
         await admin.close()
-    for name, code, *_ in response.topic_errors:
-        if code and code != TopicAlreadyExistsError.errno:
-            raise for_code(code)(f"the topic {name!r} was not created")
+
+
+async def _until_known(admin: Any, names: list[str]) -> None:
+    """A topic is created before its metadata has spread and its partitions have leaders."""
+    while True:
+        found = await admin.describe_topics(names)
+        led = [
+            bool(topic["partitions"])
+            and all(one["leader"] >= 0 and not one["error_code"] for one in topic["partitions"])
+            for topic in found
+        ]
+        if len(led) == len(set(names)) and all(led):
+            return
+        await asyncio.sleep(0.05)

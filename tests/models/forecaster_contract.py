@@ -104,12 +104,21 @@ def gap_is_not_zero_demand(name: str, forecaster: Forecaster) -> None:
 
 
 def short_history_is_refused_with_reason(name: str, forecaster: Forecaster) -> None:
-    batch = a_batch(np.full(12, 5.0))
+    for samples in (0, 1, 6, 12):
+        batch = a_batch(np.full((1, samples), 5.0))
 
-    for made in both(name, forecaster, batch, a_horizon(1)):
-        assert not made.usable[0]
-        assert made.reasons[0].code is ForecastCode.SHORT_HISTORY
-        assert any(character.isdigit() for character in made.reasons[0].sentence)
+        for made in both(name, forecaster, batch, a_horizon(1)):
+            assert not made.usable[0]
+            assert made.reasons[0].code is ForecastCode.SHORT_HISTORY
+            assert any(character.isdigit() for character in made.reasons[0].sentence)
+
+
+def no_series_is_no_forecast(name: str, forecaster: Forecaster) -> None:
+    batch = SeriesBatch((), 0, 60, np.zeros((0, 3 * 1440)))
+
+    for made in both(name, forecaster, batch, a_horizon(0)):
+        assert len(made.keys) == len(made.reasons) == 0
+        assert made.usable.shape == (0,)
 
 
 def stale_history_is_refused_with_reason(name: str, forecaster: Forecaster) -> None:
@@ -183,6 +192,7 @@ CHECKS: tuple[Check, ...] = (
     gap_is_not_zero_demand,
     short_history_is_refused_with_reason,
     stale_history_is_refused_with_reason,
+    no_series_is_no_forecast,
     rows_are_independent,
     memory_stays_bounded,
     coverage_is_what_it_says,

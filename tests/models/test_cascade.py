@@ -189,3 +189,13 @@ def test_waiting_series_counts_the_samples_it_has_now() -> None:
 
     assert made.usable.tolist() == [True, False]
     assert made.reasons[1].sentence == "25 of 30 samples of 60 s"
+
+
+def test_model_fitted_before_any_module_was_known_forecasts_like_none() -> None:
+    nobody = fit_cascade(SeriesBatch((), 0, 60, np.zeros((0, 10))), a_horizon(0))
+    batch = a_batch(a_daily_load(1))
+
+    made = nobody.forecast(batch, a_horizon(1))
+
+    assert made.usable.all()
+    assert fit_cascade(batch, a_horizon(1), nobody).forecast(batch, a_horizon(1)).usable.all()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer
+from prometheus_client.parser import text_string_to_metric_families
 
-from predictor.live_demo import LiveRun, play_day
+from predictor.core.audit import decode_record, replay
+from predictor.live_demo import LiveRun, apply_objects, play_day
 from predictor.live_manifests import MODULE, POD_LIMIT_PER_S, REGION, REPLICAS_MIN
 from rigs.kafka import KafkaBroker
 from rigs.kubernetes import ControlPlane
@@ -15,17 +20,42 @@ from rigs.kubernetes import ControlPlane
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 
-def owners_words(plane: ControlPlane) -> dict[str, Any]:
-    """Everything of the HPA that its owner wrote, the floor left out."""
+def owners_words(plane: ControlPlane) -> str:
+    """Everything of the HPA that its owner wrote, the floor left out, byte for byte."""
     path = f"/apis/autoscaling/v2/namespaces/{REGION}/horizontalpodautoscalers/mplp-{MODULE}-hpa"
     hpa = plane.request("GET", path)[1]
     spec = {key: value for key, value in hpa["spec"].items() if key != "minReplicas"}
-    return {"spec": spec, "labels": hpa["metadata"]["labels"], "uid": hpa["metadata"]["uid"]}
+    labels, uid = hpa["metadata"]["labels"], hpa["metadata"]["uid"]
+    return json.dumps({"spec": spec, "labels": labels, "uid": uid}, sort_keys=True)
 
 
 def first_time(run: LiveRun, values: list[int], at_least: int) -> float:
     """When a value first reached so much, in event time."""
     return next(at for at, value in zip(run.times_s, values, strict=True) if value >= at_least)
+
+
+async def audit_records(broker: KafkaBroker) -> list[bytes]:
+    """All that is on the decisions topic."""
+    consumer = AIOKafkaConsumer(
+        "mplp.decisions.v1",
+        bootstrap_servers=broker.bootstrap_servers,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        bodies: list[bytes] = []
+        while batches := await consumer.getmany(timeout_ms=3_000):
+            bodies += [record.value for records in batches.values() for record in records]
+        return bodies
+    finally:
+        await consumer.stop()
+
+
+def asked(config: Path, path: str) -> httpx.Response:
+    """The running worker's own answer."""
+    port = yaml.safe_load(config.read_text())["http"]["port"]
+    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
 
 
 async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_needs_them(
@@ -34,7 +64,14 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     # demand   ______/‾‾‾‾\____      needs more than the owner's three pods from `needed_at`
     # floor    ___/‾‾‾‾‾‾‾‾‾\__      raised a lead time earlier, or more
     # Ready    ____/‾‾‾‾‾‾‾‾‾\_      and there in time
-    run = await play_day(kafka_broker, control_plane, tmp_path)
+    apply_objects(control_plane)
+    before = owners_words(control_plane)
+    answers: list[httpx.Response] = []
+
+    def look() -> None:
+        answers[:] = [asked(tmp_path / "live.yaml", path) for path in ("/readyz", "/metrics")]
+
+    run = await play_day(kafka_broker, control_plane, tmp_path, before_the_end=look)
 
     pods_needed = [int(-(-demand // POD_LIMIT_PER_S)) for demand in run.demand]
     needed_at = first_time(run, pods_needed, REPLICAS_MIN + 1)
@@ -42,16 +79,23 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     ready_at = first_time(run, run.ready_helped, REPLICAS_MIN + 1)
     lead_time_s = ready_at - raised_at
     assert raised_at + lead_time_s <= needed_at
-    assert ready_at <= needed_at
-    short = [
-        at
-        for at, needed, ready in zip(run.times_s, pods_needed, run.ready_helped, strict=True)
-        if ready < needed
-    ]
-    assert len(short) <= len(run.times_s) // 100
+    samples = list(zip(pods_needed, run.ready_helped, strict=True))
+    short = sum(ready < needed for needed, ready in samples)
+    assert short <= len(samples) // 100, f"pods were missing in {short} of {len(samples)} samples"
     assert max(run.ready_helped) >= max(pods_needed)
-    assert run.floors[-1] < max(run.floors)
+    assert run.floors[-1] < max(run.floors), "the floor is released after the day"
+    assert owners_words(control_plane) == before
 
+    ready, metrics = answers
+    assert (ready.status_code, ready.text) == (200, "[+]partitions ok\n[+]cluster ok\n")
+    families = {one.name: one for one in text_string_to_metric_families(metrics.text)}
+    events = {s.labels["outcome"]: s.value for s in families["mplp_predictor_events"].samples}
+    assert events["counted"] > 10_000
+    assert {s.labels["kind"] for s in families["mplp_predictor_floor_replicas"].samples} == {
+        "wanted", "decided", "now", "baseline",
+    }  # fmt: skip
 
-async def test_the_owners_words_are_what_they_were(control_plane: ControlPlane) -> None:
-    pytest.skip("joined with the day")
+    bodies = await audit_records(kafka_broker)
+    acted = [body for body in bodies if decode_record(body).decision.floor_intents]
+    assert acted, "every change is on the audit topic"
+    assert all(replay(body) == body for body in acted[:20])
