@@ -34,7 +34,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class KafkaSettings(Section, frozen=True):
-    """The broker and the topics; topic and group names are created or granted by their owner."""
+    """The broker and the topics, which their owner creates; secrets are files, never values."""
 
     bootstrap_servers: Name = "127.0.0.1:9092"
     requests_topic: Name = "mplp.requests"
@@ -43,6 +43,12 @@ class KafkaSettings(Section, frozen=True):
     dead_letter_topic: Name = "mplp.requests.dlq"
     group_prefix: Name = "mplp-predictor"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password_file: str | None = None
+    ssl_ca_file: str | None = None
+    ssl_certificate_file: str | None = None
+    ssl_key_file: str | None = None
     replication_factor: Annotated[int, Meta(ge=1, le=9)] = 3
 
 

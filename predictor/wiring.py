@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.demand_inbox import DemandInbox
 from predictor.settings import Settings
@@ -18,10 +20,21 @@ DAY_S = 86_400
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
     """How the brokers are reached."""
+    kafka = settings.kafka
     return KafkaConnection(
-        bootstrap_servers=settings.kafka.bootstrap_servers,
-        security_protocol=settings.kafka.security_protocol,
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        sasl_username=kafka.sasl_username,
+        sasl_password_file=_path(kafka.sasl_password_file),
+        ssl_ca_file=_path(kafka.ssl_ca_file),
+        ssl_certificate_file=_path(kafka.ssl_certificate_file),
+        ssl_key_file=_path(kafka.ssl_key_file),
     )
+
+
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
 def kafka_topics(settings: Settings) -> Topics:

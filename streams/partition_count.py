@@ -17,7 +17,7 @@ ASK_TIMEOUT_S = 15.0
 
 
 async def partition_count(connection: KafkaConnection, topic: str) -> int:
-    """The number of partitions, 0 where the topic is not there; raises `OSError` if none answers."""
+    """How many partitions, 0 for a topic that is not there; raises `OSError` if none answers."""
     admin = AIOKafkaAdminClient(**connection.options())
     try:
         async with asyncio.timeout(ASK_TIMEOUT_S):

@@ -19,11 +19,12 @@ from aiokafka import AIOKafkaProducer
 from rigs.kafka import KafkaBroker
 from streams.demand import DemandCell, DemandPart, Progress, encode_demand
 from streams.topics import demand_partition
-from tests.streams.kafka_world import MODULES, T0, KafkaWorld
+from tests.streams.kafka_world import T0, KafkaWorld
 
 pytestmark = pytest.mark.real
 WORKER = Path(__file__).with_name("tables_worker.py")
 PARTITIONS = 3
+MODULES = ("context", "plan", "role", "confirm", "trace", "extension", "dialog", "core")
 
 
 class TablesWorker:
