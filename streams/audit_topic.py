@@ -2,7 +2,7 @@
 
 `predictor/service.py` puts records in, which never waits: a broker that is away must not stop
 decisions. What does not fit the bounded queue is dropped, oldest first, and counted. After a failed
-delivery the records are sent again, so that one may appear twice, never out of the order of its key.
+delivery the records are sent again: one may appear twice, but never out of the order of its key.
 """
 
 from __future__ import annotations

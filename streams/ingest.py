@@ -83,7 +83,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ingest:
-    """One member of the ingest group; `counts` holds verdicts and reject reasons since the start."""
+    """One member of the ingest group; `counts` holds verdicts and reject reasons so far."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: str | None = None
     request_timeout_s: float = 5.0
     retry_delay_s: float = 1.0
-    retry_delay_max_s: float = 30.0
+    retry_delay_max_s: float = 10.0
     connections_max: int = 8
 
     def __post_init__(self) -> None:

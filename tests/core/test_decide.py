@@ -60,7 +60,7 @@ def test_the_reason_says_the_numbers() -> None:
     assert row.reasons == (
         Reason(
             Code.FORECAST_PEAK,
-            "the 0.95 quantile of the peak 120 to 720 s ahead is 640.0/s: 7 replicas at 100.0/s "
+            "the 0.9 quantile of the peak 120 to 720 s ahead is 640.0/s: 7 replicas at 100.0/s "
             "each",
         ),
     )

@@ -19,7 +19,6 @@ from tests.streams.kafka_world import (
     CATALOG,
     MODULES,
     QUICK,
-    T0,
     KafkaWorld,
     Sent,
     a_request,
@@ -211,7 +210,3 @@ def an_ingest(world: KafkaWorld, **changed: object) -> Ingest:
     settings = IngestSettings(**{**QUICK, **changed})  # type: ignore[arg-type]
     group = f"{world.prefix}.ingest"
     return Ingest(world.connection, world.topics, group, CATALOG, settings)
-
-
-def test_buckets_of_the_oracle_lie_on_the_grid() -> None:
-    assert T0 % 10 == 0

@@ -164,19 +164,32 @@ def test_restart_before_the_first_event_still_knows_that_it_started_in_the_middl
     assert again.skipping_partial
 
 
-EVENTS = st.lists(
-    st.builds(
-        lambda at_s, event_id, module, beat: (
-            Heartbeat("", T0 + at_s) if beat else a_request(at_s, event_id=event_id, module=module)
-        ),
-        st.integers(0, 120),
-        st.sampled_from(["", "a", "b", "c"]),
-        st.sampled_from(["core", "plan"]),
-        st.integers(0, 9).map(lambda drawn: drawn == 0),
-    ),
-    max_size=40,
+DRAWN = st.tuples(
+    st.sampled_from([0, 0, 1, 3, 12]),  # how far event time moves on
+    st.sampled_from([0, 0, 0, 5, 15, 25]),  # and how far this event lies behind it
+    st.sampled_from(["", *"abcdefgh"]),
+    st.sampled_from(["core", "plan"]),
+    st.sampled_from([False] * 9 + [True]),
 )
-STOPS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=4)
+
+
+def in_the_order_of_arrival(
+    drawn: list[tuple[int, int, str, str, bool]],
+) -> list[RequestEvent | Heartbeat]:
+    """Event time moves on while single events lie behind it; the end closes every bucket."""
+    events: list[RequestEvent | Heartbeat] = []
+    now_s = 100
+    for step_s, behind_s, event_id, module, beat in drawn:
+        now_s += step_s
+        at_s = now_s - behind_s
+        events.append(
+            Heartbeat("", T0 + at_s) if beat else a_request(at_s, event_id=event_id, module=module)
+        )
+    return [*events, Heartbeat("", T0 + 10_000)]
+
+
+EVENTS = st.lists(DRAWN, max_size=40).map(in_the_order_of_arrival)
+STOPS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=4)
 
 
 @given(EVENTS, STOPS, st.integers(1, 8))
@@ -200,6 +213,13 @@ def test_reader_that_stops_anywhere_hands_over_the_same_parts(
     seen += read(events, windows, windows.position)
 
     assert seen == whole
+
+
+def test_restart_knows_how_far_event_time_had_come() -> None:
+    windows = a_window()
+    windows.add(Heartbeat("", T0 + 55), 0)
+
+    assert a_window(windows.checkpoint()).newest_s == T0 + 55
 
 
 @given(EVENTS, STOPS)
