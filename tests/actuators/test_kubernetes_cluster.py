@@ -192,7 +192,12 @@ async def test_a_server_that_is_away_is_not_asked_again_at_once(tmp_path: Any) -
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(_KUBECONFIG.replace("PORT", str(free_ports(1)[0])))
     target = HpaTarget("core", "us-east-1", "us-east-1", "mplp-core-hpa")
-    settings = ClusterSettings(targets=(target,), kubeconfig=str(kubeconfig), retry_delay_s=20.0)
+    settings = ClusterSettings(
+        targets=(target,),
+        kubeconfig=str(kubeconfig),
+        retry_delay_s=20.0,
+        retry_delay_max_s=20.0,
+    )
     cluster = KubernetesCluster(settings)
 
     with pytest.raises(ClusterUnreachable, match="got no answer"):
