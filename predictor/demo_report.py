@@ -69,7 +69,7 @@ def print_table(console: Console, run: ArmsRun) -> None:
             arm.name,
             f"{arm.violation_minutes:,.1f}",
             f"{arm.pod_hours:,.1f}",
-            f"{arm.unserved_requests:,.0f}",
+            "-" if arm.unserved_requests is None else f"{arm.unserved_requests:,.0f}",
             f"{arm.scale_actions:,}",
         )
     console.print(table)

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,19 +22,18 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
-from predictor.demo_report import ALONE, HELPED, ArmsRun, TargetTrack, print_table, write_page
+from predictor.demo_report import ALONE, HELPED, print_table, write_page
+from predictor.live_arms import Arm, LiveRun, arms_run, sample
 from predictor.live_manifests import (
     ALONE_NAMESPACE,
     MODULE,
-    POD_LIMIT_PER_S,
     REGION,
-    TARGET_PER_POD_PER_S,
     live_config,
     live_objects,
 )
 from predictor.sample_load import SampleLoad, heartbeat, load_sample, sample_events
-from predictor.web.report import ArmRow
 from streams.topics import KafkaConnection, TopicPlan, ensure_topics
+from streams.whole_topic import whole_topic
 
 if TYPE_CHECKING:
     from rigs.kafka import KafkaBroker
@@ -57,31 +55,6 @@ WORKER_START_TIMEOUT_S = 60.0
 """Kafka's group join, Faust's recovery and the first tick."""
 
 
-@dataclass(slots=True)
-class Arm:
-    """What was seen of one Deployment."""
-
-    namespace: str
-    ready: int = 0
-    floor: int = 0
-    violation_s: float = 0.0
-    pod_s: float = 0.0
-    scale_actions: int = 0
-    replicas: int = 0
-
-
-@dataclass(slots=True)
-class LiveRun:
-    """Everything seen during the played day, one sample each `SAMPLE_EVERY_S`."""
-
-    times_s: list[float] = field(default_factory=list)
-    demand: list[float] = field(default_factory=list)
-    ready_helped: list[int] = field(default_factory=list)
-    ready_alone: list[int] = field(default_factory=list)
-    floors: list[int] = field(default_factory=list)
-    arms: dict[str, Arm] = field(default_factory=dict)
-
-
 def run_live_demo(out: Path) -> int:
     """Exit code 0, or 3 when the rigs are not there."""
     console = Console(stderr=True)
@@ -95,7 +68,7 @@ def run_live_demo(out: Path) -> int:
     console.print("starting a Kafka broker and a Kubernetes control plane")
     with KafkaBroker() as broker, ControlPlane() as plane:
         run = asyncio.run(play_day(broker, plane, out))
-    arms = arms_run(run)
+    arms = arms_run(run, SPEED)
     print_table(Console(), arms)
     page = write_page(arms, out / "live.html", datetime.now(UTC))
     Console().print(f"\nThe day drawn: [bold]{page}[/bold]")
@@ -137,7 +110,10 @@ async def play_day(
             await is_up()
             run = await _play(producer, plane, load, day_s, speed)
             await asyncio.to_thread(before_the_end)
-            return run
+        # After the worker has ended, so that its last records are out.
+        async for values in whole_topic(connection, "mplp.decisions.v1"):
+            run.records += [body for body in values if body is not None]
+        return run
     finally:
         await producer.stop()
 
@@ -256,77 +232,8 @@ async def _play(
                 await producer.send("mplp.requests", event)
             for partition in range(2):
                 await producer.send("mplp.requests", heartbeat(now_s), partition=partition)
-            await asyncio.to_thread(_sample, run, plane, load, now_s, now_s - sent_until_s)
+            demand = load.rate_per_s(now_s - 1) * SHARE
+            await asyncio.to_thread(sample, run, plane, demand, now_s, now_s - sent_until_s)
             sent_until_s = now_s
             bar.update(task, completed=now_s - day_s)
     return run
-
-
-def _sample(run: LiveRun, plane: ControlPlane, load: SampleLoad, now_s: int, passed_s: int) -> None:
-    """Look at both Deployments, feed their HPAs' metric, and count what was served."""
-    demand = load.rate_per_s(now_s - 1) * SHARE
-    for arm in run.arms.values():
-        _look(arm, plane)
-        _feed_metric(arm, plane, demand)
-        arm.pod_s += arm.replicas * passed_s
-        if demand > arm.ready * POD_LIMIT_PER_S:
-            arm.violation_s += passed_s
-    run.times_s.append(now_s)
-    run.demand.append(demand)
-    run.ready_helped.append(run.arms[HELPED].ready)
-    run.ready_alone.append(run.arms[ALONE].ready)
-    run.floors.append(run.arms[HELPED].floor)
-
-
-def _look(arm: Arm, plane: ControlPlane) -> None:
-    base = f"/apis/apps/v1/namespaces/{arm.namespace}/deployments/mplp-{MODULE}"
-    status = plane.request("GET", base)[1]
-    hpa_path = f"/apis/autoscaling/v2/namespaces/{arm.namespace}/horizontalpodautoscalers"
-    hpa = plane.request("GET", f"{hpa_path}/mplp-{MODULE}-hpa")[1]
-    replicas = int(status["spec"]["replicas"])
-    arm.scale_actions += int(bool(arm.replicas) and replicas != arm.replicas)
-    arm.replicas = replicas
-    arm.ready = int(status["status"].get("readyReplicas", 0))
-    arm.floor = int(hpa["spec"]["minReplicas"])
-
-
-def _feed_metric(arm: Arm, plane: ControlPlane, demand: float) -> None:
-    pods = [
-        pod["metadata"]["name"]
-        for pod in plane.pods(arm.namespace, f"app=mplp-{MODULE}")
-        if any(
-            c["type"] == "Ready" and c["status"] == "True"
-            for c in pod["status"].get("conditions", [])
-        )
-    ]
-    if pods:
-        milli = int(demand / len(pods) * 1000)
-        plane.write_metric(arm.namespace, pods, "mplp_requests_per_second", f"{milli}m")
-
-
-def arms_run(run: LiveRun) -> ArmsRun:
-    """The run as the table and the page want it."""
-    track = TargetTrack(f"{MODULE} in {REGION}")
-    track.times_s = [int(at) for at in run.times_s]
-    track.demand = run.demand
-    track.capacity_alone = [ready * POD_LIMIT_PER_S for ready in run.ready_alone]
-    track.capacity_helped = [ready * POD_LIMIT_PER_S for ready in run.ready_helped]
-    track.floor_carries = [floor * TARGET_PER_POD_PER_S for floor in run.floors]
-    track.forecast_median = track.forecast_high = [None] * len(run.times_s)
-    track.violated_alone = [d > c for d, c in zip(run.demand, track.capacity_alone, strict=True)]
-    track.violated_helped = [d > c for d, c in zip(run.demand, track.capacity_helped, strict=True)]
-    arms = [
-        ArmRow(name, arm.violation_s / 60, arm.pod_s / 3600, 0.0, arm.scale_actions)
-        for name, arm in ((ALONE, run.arms[ALONE]), (HELPED, run.arms[HELPED]))
-    ]
-    return ArmsRun(
-        title="One real day against a real HPA controller: alone, and with our floor",
-        subtitle=f"10 July 1995, played {SPEED} times as fast; times are the day's own",
-        arms=arms,
-        tracks=[track],
-        notes=[
-            "Real Kafka broker, kube-apiserver and HPA controller (sync 2 s), pods played by kwok. "
-            "At this speed a sync is 24 minutes of the day, so the reactive HPA is later by far "
-            "than it would be; look at the order of events, not at the size of the difference.",
-        ],
-    )

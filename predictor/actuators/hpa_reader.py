@@ -8,7 +8,7 @@ Ready pods (under a quota it reports pods that do not exist).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -149,8 +149,14 @@ class NamespaceScene(msgspec.Struct, frozen=True):
         )
 
 
-def read_hpa(target: HpaTarget, scene: NamespaceScene) -> HpaView | Reason:
-    """The target's view, or why there is none."""
+def _nothing(uid: str) -> int | None:
+    return None
+
+
+def read_hpa(
+    target: HpaTarget, scene: NamespaceScene, remembered: Callable[[str], int | None] = _nothing
+) -> HpaView | Reason:
+    """The target's view, or why there is none; `remembered` gives a uid's earlier baseline."""
     place = f"{target.namespace}/{target.hpa}"
     hpa = scene.hpas.get(target.hpa)
     if hpa is None:
@@ -176,15 +182,20 @@ def read_hpa(target: HpaTarget, scene: NamespaceScene) -> HpaView | Reason:
         max_replicas=hpa.spec.max_replicas,
         spec_replicas=deployment.spec.replicas,
         ready_replicas=deployment.status.ready_replicas,
-        baseline_replicas=_baseline(target, hpa, owners),
+        baseline_replicas=_baseline(target, hpa, owners, remembered),
         floor_manager=foreign_owner(owners) or (owners[0] if owners else None),
         metrics=tuple(_metrics(hpa)),
         ambiguous=shared or _says_ambiguous(hpa),
     )
 
 
-def _baseline(target: HpaTarget, hpa: Hpa, owners: Sequence[str]) -> int | None:
-    """Annotation, then configuration, then the field itself where it is not ours alone.
+def _baseline(
+    target: HpaTarget,
+    hpa: Hpa,
+    owners: Sequence[str],
+    remembered: Callable[[str], int | None],
+) -> int | None:
+    """Annotation, then configuration, then the field itself; where it is ours, what it was before.
 
     An annotation that is no positive number makes the baseline unknown: whoever wrote it meant
     something, and guessing could lower their floor.
@@ -195,7 +206,7 @@ def _baseline(target: HpaTarget, hpa: Hpa, owners: Sequence[str]) -> int | None:
     if target.baseline_replicas is not None:
         return target.baseline_replicas
     ours_alone = FIELD_MANAGER in owners and foreign_owner(owners) is None
-    return None if ours_alone else hpa.spec.min_replicas
+    return remembered(hpa.metadata.uid) if ours_alone else hpa.spec.min_replicas
 
 
 def _says_ambiguous(hpa: Hpa) -> bool:

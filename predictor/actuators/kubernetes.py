@@ -161,7 +161,11 @@ class KubernetesCluster:
         problems: _Problems = []
         for target in self._settings.targets:
             scene = scenes[target.namespace]
-            view = read_hpa(target, scene) if isinstance(scene, NamespaceScene) else _reason(scene)
+            view = (
+                read_hpa(target, scene, self._held.baseline)
+                if isinstance(scene, NamespaceScene)
+                else _reason(scene)
+            )
             if isinstance(view, Reason):
                 problems.append((target.key, view))
                 continue
@@ -169,6 +173,8 @@ class KubernetesCluster:
             if view.floor_manager == FIELD_MANAGER:
                 # After a restart: what is ours today must not be taken for never held tomorrow.
                 self._held.note(view.uid)
+            elif view.baseline_replicas is not None:
+                self._held.note_baseline(view.uid, view.baseline_replicas)
         return views, problems
 
     def _seen(self, answer: Answer) -> FloorSeen:

@@ -46,7 +46,7 @@ def foreign_owner(owners: Sequence[str]) -> str | None:
 
 
 class HeldFloors:
-    """Remembers which objects' floors we have held, at most `size_max` of them.
+    """Remembers which floors we have held and what their owners declared, `size_max` of each.
 
     The memory ends with the process. After a restart a floor that another manager has taken
     meanwhile counts as never held, and is adopted anew.
@@ -55,6 +55,7 @@ class HeldFloors:
     def __init__(self, size_max: int = 20_000) -> None:
         self._size_max = size_max
         self._uids: OrderedDict[str, None] = OrderedDict()
+        self._baselines: OrderedDict[str, int] = OrderedDict()
 
     def note(self, uid: str) -> None:
         """We hold this object's floor now; beyond the limit the longest unseen is forgotten."""
@@ -62,6 +63,17 @@ class HeldFloors:
         self._uids.move_to_end(uid)
         while len(self._uids) > self._size_max:
             self._uids.popitem(last=False)
+
+    def note_baseline(self, uid: str, replicas: int) -> None:
+        """The owner's own minReplicas as last seen, before the field held our value."""
+        self._baselines[uid] = replicas
+        self._baselines.move_to_end(uid)
+        while len(self._baselines) > self._size_max:
+            self._baselines.popitem(last=False)
+
+    def baseline(self, uid: str) -> int | None:
+        """What `note_baseline` was told last; None after a restart."""
+        return self._baselines.get(uid)
 
     def taken_by(self, uid: str, owners: Sequence[str]) -> str | None:
         """Who took the floor from us: set only where we held it once and now do not."""

@@ -20,7 +20,8 @@ class ArmRow(msgspec.Struct, frozen=True):
     name: str
     violation_minutes: float
     pod_hours: float
-    unserved_requests: float
+    unserved_requests: float | None
+    """None where nobody counted them."""
     scale_actions: int
 
 

@@ -109,6 +109,14 @@ def test_the_memory_of_held_floors_is_bounded() -> None:
     assert held.taken_by("u-3", ["helm"]) == "helm"
 
 
+def test_the_memory_of_baselines_is_bounded_and_holds_the_newest() -> None:
+    held = HeldFloors(size_max=2)
+    for uid, replicas in (("u-1", 2), ("u-2", 3), ("u-2", 4), ("u-3", 5)):
+        held.note_baseline(uid, replicas)
+
+    assert [held.baseline(uid) for uid in ("u-1", "u-2", "u-3")] == [None, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [

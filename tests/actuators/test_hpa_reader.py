@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -61,6 +62,7 @@ def read(
     *hpas: dict[str, Any],
     target: HpaTarget = TARGET,
     status: dict[str, Any] | None = None,
+    remembered: Callable[[str], int | None] = lambda uid: None,
 ) -> HpaView | Reason:
     deployment = {
         "metadata": {"name": "mplp-core", "uid": "d-1", "resourceVersion": "7"},
@@ -71,7 +73,7 @@ def read(
         msgspec.json.decode(json.dumps(hpas), type=list[Hpa]),
         msgspec.json.decode(json.dumps([deployment]), type=list[Deployment]),
     )
-    return read_hpa(target, scene)
+    return read_hpa(target, scene, remembered)
 
 
 def view(*hpas: dict[str, Any], target: HpaTarget = TARGET) -> HpaView:
@@ -168,6 +170,15 @@ def test_the_baseline_is_what_the_owner_declared(
     seen = view(hpa, target=HpaTarget(*TARGET.key, "mplp", "mplp-core-hpa", configured))
 
     assert seen.baseline_replicas == baseline
+
+
+def test_a_field_that_is_ours_leaves_the_baseline_that_was_seen_before() -> None:
+    hpa = an_hpa(metadata__managedFields=owned_by("mplp-predictor"))
+
+    seen = read(hpa, remembered={hpa["metadata"]["uid"]: 2}.get)
+
+    assert isinstance(seen, HpaView)
+    assert seen.baseline_replicas == 2
 
 
 def test_an_hpa_that_the_controller_calls_ambiguous_is() -> None:

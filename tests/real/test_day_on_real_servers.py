@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from aiokafka import AIOKafkaConsumer
 from prometheus_client.parser import text_string_to_metric_families
 
 from predictor.core.audit import decode_record, replay
-from predictor.live_demo import LiveRun, apply_objects, play_day
+from predictor.live_arms import LiveRun
+from predictor.live_demo import apply_objects, play_day
 from predictor.live_manifests import MODULE, POD_LIMIT_PER_S, REGION, REPLICAS_MIN
 from rigs.kafka import KafkaBroker
 from rigs.kubernetes import ControlPlane
@@ -32,24 +32,6 @@ def owners_words(plane: ControlPlane) -> str:
 def first_time(run: LiveRun, values: list[int], at_least: int) -> float:
     """When a value first reached so much, in event time."""
     return next(at for at, value in zip(run.times_s, values, strict=True) if value >= at_least)
-
-
-async def audit_records(broker: KafkaBroker) -> list[bytes]:
-    """All that is on the decisions topic."""
-    consumer = AIOKafkaConsumer(
-        "mplp.decisions.v1",
-        bootstrap_servers=broker.bootstrap_servers,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    await consumer.start()
-    try:
-        bodies: list[bytes] = []
-        while batches := await consumer.getmany(timeout_ms=3_000):
-            bodies += [record.value for records in batches.values() for record in records]
-        return bodies
-    finally:
-        await consumer.stop()
 
 
 def asked(config: Path, path: str) -> httpx.Response:
@@ -95,7 +77,6 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
         "wanted", "decided", "now", "baseline",
     }  # fmt: skip
 
-    bodies = await audit_records(kafka_broker)
-    acted = [body for body in bodies if decode_record(body).decision.floor_intents]
+    acted = [body for body in run.records if decode_record(body).decision.floor_intents]
     assert acted, "every change is on the audit topic"
     assert all(replay(body) == body for body in acted[:20])
