@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,7 @@ from predictor.settings import Settings
 from predictor.telemetry import PredictorCollector, Snapshot, configure_logging
 from predictor.tick_loop import TickLoop
 from predictor.web.probe_server import ProbeServer
+from predictor.web.probes import CurrentChecks
 from predictor.wiring import (
     cluster_settings,
     kafka_connection,
@@ -36,6 +38,7 @@ from predictor.wiring import (
     new_tables,
 )
 from streams.audit_topic import AuditTopic
+from streams.backoff import Backoff
 from streams.ingest import Ingest, IngestError
 from streams.partition_count import partition_count
 
@@ -62,10 +65,23 @@ async def _run(settings: Settings, ready_file: Path | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    partitions = await _demand_partitions(settings, stopping)
-    if stopping.is_set():
-        return
-    async with _parts(settings, partitions, _load_model(settings), ready_file) as tasks:
+    checks, registry = CurrentChecks(), CollectorRegistry()
+    # Before the broker is asked: a worker that waits for it is alive and must not be restarted.
+    probes = ProbeServer(settings.http, checks, registry)
+    probes.start()
+    try:
+        partitions = await _demand_partitions(settings, stopping)
+        if partitions:
+            parts = _parts(settings, partitions, ready_file, checks, registry)
+            await _until_stopped(parts, stopping)
+    finally:
+        probes.stop()
+
+
+async def _until_stopped(
+    parts: AbstractAsyncContextManager[set[asyncio.Task[None]]], stopping: asyncio.Event
+) -> None:
+    async with parts as tasks:
         waiting = asyncio.create_task(stopping.wait())
         done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -75,22 +91,22 @@ async def _run(settings: Settings, ready_file: Path | None) -> None:
 
 async def _demand_partitions(settings: Settings, stopping: asyncio.Event) -> int:
     """Wait for the broker, with pauses that grow; a topic that is not there is the operator's."""
-    pause_s = 1.0
+    backoff = Backoff(first_s=1.0, longest_s=BROKER_PAUSE_MAX_S)
     while not stopping.is_set():
         try:
             found = await partition_count(kafka_connection(settings), settings.kafka.demand_topic)
         except OSError as error:
-            _log.warning("broker_unreachable", error=str(error), retry_in_s=pause_s)
+            pause_s = backoff.next_delay_s()
+            _log.warning("broker_unreachable", error=str(error), retry_in_s=round(pause_s, 1))
         else:
-            if not found:
-                raise WorkerFailed(
-                    f"the topic {settings.kafka.demand_topic} does not exist on "
-                    f"{settings.kafka.bootstrap_servers}; its owner declares it, we never do"
-                )
-            return found
+            if found:
+                return found
+            raise WorkerFailed(
+                f"the topic {settings.kafka.demand_topic} does not exist on "
+                f"{settings.kafka.bootstrap_servers}; its owner declares it, we never do"
+            )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause_s)
-        pause_s = min(pause_s * 2, BROKER_PAUSE_MAX_S)
     return 0
 
 
@@ -117,10 +133,15 @@ def _load_model(settings: Settings) -> tuple[Cascade | None, str]:
 
 @contextlib.asynccontextmanager
 async def _parts(
-    settings: Settings, partitions: int, model: tuple[Cascade | None, str], ready_file: Path | None
+    settings: Settings,
+    partitions: int,
+    ready_file: Path | None,
+    checks: CurrentChecks,
+    registry: CollectorRegistry,
 ) -> AsyncIterator[set[asyncio.Task[None]]]:
     """Start sources, service and probes; end them in the order of the data's way."""
     connection = kafka_connection(settings)
+    model, digest = _load_model(settings)
     snapshot = Snapshot(mode=settings.mode)
     clock = EventClock() if settings.clock == "event" else WallClock()
     inbox = DemandInbox(settings, clock, partitions)
@@ -131,7 +152,7 @@ async def _parts(
     gatherer = Gatherer(
         cluster=cluster,
         history=inbox.history,
-        model=CurrentModel(refit_s=settings.refit_s, prior=model[0], digest=model[1]),
+        model=CurrentModel(refit_s=settings.refit_s, prior=model, digest=digest),
         policy=settings.policy(),
         owns=inbox.owns,
     )
@@ -152,8 +173,8 @@ async def _parts(
         may_decide=lambda: tables.recovered,
         ready_file=ready_file,
     )
-    probes = _probes(settings, ticks, snapshot, ingest, audit)
-    probes.start()
+    registry.register(_collector(snapshot, ingest, audit))
+    checks.now = ticks
     await audit.start()
     await tables.start()
     tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
@@ -163,20 +184,15 @@ async def _parts(
         ticks.stop()
         ingest.stop()
         await _end(tasks, [tables.stop, audit.close, cluster.close])
-        probes.stop()
 
 
-def _probes(
-    settings: Settings, ticks: TickLoop, snapshot: Snapshot, ingest: Ingest, audit: AuditTopic
-) -> ProbeServer:
+def _collector(snapshot: Snapshot, ingest: Ingest, audit: AuditTopic) -> PredictorCollector:
     def read() -> Snapshot:
         snapshot.events = ingest.counts
         snapshot.audit_dropped = audit.counts["dropped"]
         return snapshot
 
-    registry = CollectorRegistry()
-    registry.register(PredictorCollector(read))
-    return ProbeServer(settings.http, ticks, registry)
+    return PredictorCollector(read)
 
 
 async def _end(

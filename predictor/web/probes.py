@@ -30,6 +30,33 @@ class Checks(Protocol):
         ...
 
 
+class Starting:
+    """The checks of a worker that waits for its broker: alive, and of no use yet."""
+
+    def live(self) -> Mapping[str, str | None]:
+        """Waiting is what it should do; a restart would mend nothing."""
+        return {"start": None}
+
+    def ready(self) -> Mapping[str, str | None]:
+        """Never, until other checks take its place."""
+        return {"start": "the broker has not answered yet"}
+
+
+class CurrentChecks:
+    """Passes on to whichever checks hold now."""
+
+    def __init__(self) -> None:
+        self.now: Checks = Starting()
+
+    def live(self) -> Mapping[str, str | None]:
+        """See `Checks`."""
+        return self.now.live()
+
+    def ready(self) -> Mapping[str, str | None]:
+        """See `Checks`."""
+        return self.now.ready()
+
+
 def probe_app(checks: Checks, registry: CollectorRegistry) -> Starlette:
     """The ASGI app with its three routes."""
 

@@ -36,6 +36,14 @@ async def demand_of_some_hours(world: KafkaWorld) -> None:
         await producer.flush()
 
 
+def train_from_topic(config: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "predictor.cli", "train", "--config", str(config)]
+    return subprocess.run(
+        [*command, "--from-topic", "--out", str(folder / "model")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
 async def test_a_model_is_learned_from_the_demand_topic(
     kafka_broker: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -47,12 +55,7 @@ async def test_a_model_is_learned_from_the_demand_topic(
     settings["demand_topic"] = world.topics.demand
     config.write_text(yaml.safe_dump({"kafka": settings}))
 
-    command = [sys.executable, "-m", "predictor.cli", "train", "--config", str(config)]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*command, "--from-topic", "--out", str(tmp_path / "model")],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = await asyncio.to_thread(train_from_topic, config, tmp_path)
 
     assert done.returncode == 0, done.stderr
     stored = load_model(tmp_path / "model")
@@ -70,12 +73,7 @@ async def test_a_topic_that_is_not_there_is_one_clear_line_and_exit_code_3(
     settings = {"bootstrap_servers": kafka_broker.bootstrap_servers, "demand_topic": "nobody.made"}
     config.write_text(yaml.safe_dump({"kafka": settings}))
 
-    command = [sys.executable, "-m", "predictor.cli", "train", "--config", str(config)]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*command, "--from-topic", "--out", str(tmp_path / "model")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = await asyncio.to_thread(train_from_topic, config, tmp_path)
 
     assert done.returncode == 3
     assert done.stderr.strip() == "the topic nobody.made does not exist"
