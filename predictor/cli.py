@@ -71,8 +71,11 @@ def run(
     Example: mplp-predictor run --config config.yaml --mode shadow
     """
     settings = _settings(config, mode=mode, model_folder=None if model is None else str(model))
+    from predictor.wiring import missing_files
     from predictor.worker import WorkerFailed, run_worker
 
+    if faults := missing_files(settings):
+        _stop(EXIT_USAGE, "\n".join(faults))
     try:
         run_worker(settings, ready_file)
     except WorkerFailed as error:
@@ -103,8 +106,8 @@ def train(
         train_model(settings, events, out)
     except TrainingFailed as error:
         _stop(EXIT_NEGATIVE, str(error))
-    except OSError as error:
-        _stop(EXIT_UNREACHABLE, str(error))
+    except (OSError, EOFError) as error:
+        _stop(EXIT_UNREACHABLE, f"{events or 'the demand topic'}: {error}")
 
 
 @app.command()
@@ -179,12 +182,9 @@ def _settings(config: Path | None, **overrides: str | None) -> Settings:
     """Flag over environment over file over default; a fault ends the command with exit code 2."""
     from predictor.config import ConfigError, load_settings
 
-    environment = dict(os.environ)
-    for name, value in overrides.items():
-        if value is not None:
-            environment[f"MPLP_PREDICTOR__{name.upper()}"] = value
+    flags = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return load_settings(config, environment)
+        return load_settings(config, os.environ, flags)
     except ConfigError as error:
         _stop(EXIT_USAGE, "\n".join(error.faults))
 

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 import yaml
@@ -32,11 +32,20 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def load_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
-    """The settings from `path` (None: all defaults) and `environment`; raises `ConfigError`."""
+def load_settings(
+    path: Path | None, environment: Mapping[str, str], flags: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings from `path` (None: all defaults), `environment` and `flags`, later ones first.
+
+    Raises `ConfigError`.
+    """
     raw, marks, origin = ({}, {}, "defaults") if path is None else _read(path)
-    raw = _with_environment(raw, environment)
     settings = _convert(raw, marks, origin)
+    for laid_over, place in ((_variables(environment), "environment"), (flags or {}, "flags")):
+        if laid_over:
+            raw = _laid_over_all(raw, laid_over, place)
+            settings = _convert(raw, {}, place, strict=False)
+            origin = place
     faults = _contradictions(settings, origin) + _policy_faults(settings, marks, origin)
     if faults:
         raise ConfigError(faults)
@@ -79,44 +88,55 @@ def _mark(node: yaml.Node | None, path: str, marks: Marks) -> None:
             _mark(value_node, child, marks)
 
 
-def _with_environment(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Lay `MPLP_PREDICTOR__KAFKA__BOOTSTRAP_SERVERS=…` over the file; `__` is one level."""
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """`MPLP_PREDICTOR__KAFKA__BOOTSTRAP_SERVERS=…` as `kafka.bootstrap_servers`."""
+    found = {}
     for name in sorted(environment):
-        if name.startswith("MPLP_PREDICTOR_") and not name.startswith(ENVIRONMENT_PREFIX):
-            if name != ENVIRONMENT_CONFIG:
-                _refuse_variable(name)
-        elif name.startswith(ENVIRONMENT_PREFIX):
+        if name.startswith(ENVIRONMENT_PREFIX):
             keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-            raw = _laid_over(raw, keys, yaml.safe_load(environment[name]), name)
+            found[".".join(keys)] = environment[name]
+        elif name.startswith("MPLP_PREDICTOR_") and name != ENVIRONMENT_CONFIG:
+            raise ConfigError(
+                [f"environment: {name} is not a setting; expected {ENVIRONMENT_PREFIX}SECTION__KEY"]
+            )
+    return found
+
+
+def _laid_over_all(raw: dict[str, Any], values: Mapping[str, str], place: str) -> dict[str, Any]:
+    """Lay each `section.key` over what is there; a map that is not there begins as its default."""
+    defaults = msgspec.to_builtins(Settings())
+    for path, value in values.items():
+        raw = _laid_over(raw, defaults, path.split("."), value, place)
     return raw
 
 
-def _refuse_variable(name: str) -> NoReturn:
-    raise ConfigError(
-        [f"environment: {name} is not a setting; expected {ENVIRONMENT_PREFIX}SECTION__KEY"]
-    )
-
-
-def _laid_over(raw: dict[str, Any], keys: list[str], value: Any, name: str) -> dict[str, Any]:
+def _laid_over(
+    raw: dict[str, Any], defaults: dict[str, Any], keys: list[str], value: str, place: str
+) -> dict[str, Any]:
     head, *rest = keys
     if not rest:
         return raw | {head: value}
-    inner = raw.get(head) or {}
+    below = defaults.get(head)
+    inner = raw.get(head, below) if raw.get(head) is not None else below
     if not isinstance(inner, dict):
-        raise ConfigError([f"environment: {name}: {head} is not a section"])
-    return raw | {head: _laid_over(inner, rest, value, name)}
+        raise ConfigError([f"{place}: {head}: expected a section with keys of its own"])
+    below = below if isinstance(below, dict) else {}
+    return raw | {head: _laid_over(inner, below, rest, value, place)}
 
 
-def _convert(raw: dict[str, Any], marks: Marks, origin: str) -> Settings:
-    """All sections at once where that works, else one by one, to name every faulty one."""
+def _convert(raw: dict[str, Any], marks: Marks, origin: str, *, strict: bool = True) -> Settings:
+    """All sections at once where that works, else one by one, to name every faulty one.
+
+    What comes from the environment is text, so `strict=False` reads numbers and switches from it.
+    """
     try:
-        return msgspec.convert(raw, Settings)
+        return msgspec.convert(raw, Settings, strict=strict)
     except msgspec.ValidationError as error:
         first = _fault(str(error), "", marks, origin)
     faults = []
     for key, value in raw.items():
         try:
-            msgspec.convert({key: value}, Settings)
+            msgspec.convert({key: value}, Settings, strict=strict)
         except msgspec.ValidationError as error:
             faults.append(_fault(str(error), str(key), marks, origin))
     raise ConfigError(faults or [first])

@@ -166,6 +166,10 @@ class Settings(Section, frozen=True):
     routes: dict[str, RouteSettings] = field(default_factory=_guide_routes)
     defaults: ModulePolicy = field(default_factory=ModulePolicy)
     region_policy: RegionPolicy = field(default_factory=RegionPolicy)
+    request_rate_metrics: tuple[str, ...] = (
+        "mplp_requests_per_second",
+        "mplp_auth_requests_per_second",
+    )
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
 
@@ -177,6 +181,7 @@ class Settings(Section, frozen=True):
             modules={name: module.policy for name, module in self.modules.items()},
             regions=self.region_policy,
             routes={name: RoutePolicy(home_weights=weights) for name in self.routes},
+            request_rate_metrics=self.request_rate_metrics,
             tick_s=self.tick_s,
             telemetry_stale_after_s=self.telemetry_stale_after_s,
             telemetry_handback_after_s=self.telemetry_handback_after_s,

@@ -20,8 +20,11 @@ from prometheus_client.registry import Collector
 
 from predictor import __version__
 from predictor.core.decision import Decision
+from streams.events import RejectReason
+from streams.windows import Verdict
 
 PREFIX = "mplp_predictor"
+RECORD_OUTCOMES = frozenset([*map(str, Verdict), *map(str, RejectReason), "metric", "lost"])
 
 
 @dataclass(slots=True)
@@ -88,9 +91,12 @@ def _event_series(snapshot: Snapshot) -> Iterable[Metric]:
     events = CounterMetricFamily(
         f"{PREFIX}_events", "Records read, by what became of them.", labels=["outcome"]
     )
-    for outcome, count in sorted(snapshot.events.items()):
-        events.add_metric([outcome], count)
-    yield events
+    actions = CounterMetricFamily(
+        f"{PREFIX}_ingest_actions", "What ingest did beside reading records.", labels=["action"]
+    )
+    for name, count in sorted((str(name), count) for name, count in snapshot.events.items()):
+        (events if name in RECORD_OUTCOMES else actions).add_metric([name], count)
+    yield from (events, actions)
     if snapshot.watermark_s:
         yield GaugeMetricFamily(
             f"{PREFIX}_watermark_timestamp_seconds",

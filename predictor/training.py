@@ -41,7 +41,7 @@ class TrainingFailed(Exception):  # noqa: N818 - it says what failed
 
 
 def train_model(settings: Settings, events: Path | None, out: Path) -> Manifest:
-    """Train and store; prints what was learned. Raises `TrainingFailed`, `OSError`."""
+    """Train and store; prints what was learned. Raises `TrainingFailed`, `OSError`, `EOFError`."""
     console = Console(stderr=True)
     history, counts = (
         asyncio.run(read_history(settings)) if events is None else _from_file(settings, events)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
@@ -31,6 +32,23 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
         ssl_certificate_file=_path(kafka.ssl_certificate_file),
         ssl_key_file=_path(kafka.ssl_key_file),
     )
+
+
+def missing_files(settings: Settings) -> list[str]:
+    """The files that the configuration names and that cannot be read, a sentence each."""
+    kafka = settings.kafka
+    named = {
+        "kafka.sasl_password_file": kafka.sasl_password_file,
+        "kafka.ssl_ca_file": kafka.ssl_ca_file,
+        "kafka.ssl_certificate_file": kafka.ssl_certificate_file,
+        "kafka.ssl_key_file": kafka.ssl_key_file,
+        "kubernetes.kubeconfig": settings.kubernetes.kubeconfig,
+    }
+    return [
+        f"{key}: {name} cannot be read"
+        for key, name in named.items()
+        if name is not None and not os.access(name, os.R_OK)
+    ]
 
 
 def _path(name: str | None) -> Path | None:

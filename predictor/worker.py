@@ -95,7 +95,7 @@ async def _demand_partitions(settings: Settings, stopping: asyncio.Event) -> int
     while not stopping.is_set():
         try:
             found = await partition_count(kafka_connection(settings), settings.kafka.demand_topic)
-        except OSError as error:
+        except ConnectionError as error:
             pause_s = backoff.next_delay_s()
             _log.warning("broker_unreachable", error=str(error), retry_in_s=round(pause_s, 1))
         else:

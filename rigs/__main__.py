@@ -82,10 +82,19 @@ def _up(*, kafka: bool, kubernetes: bool) -> None:
         lines: list[str] = []
         if kafka:
             broker = rigs.enter_context(KafkaBroker())
-            lines += [f"export KAFKA_BOOTSTRAP_SERVERS={broker.bootstrap_servers}"]
+            servers = broker.bootstrap_servers
+            lines += [
+                f"export KAFKA_BOOTSTRAP_SERVERS={servers}",
+                f"export MPLP_PREDICTOR__KAFKA__BOOTSTRAP_SERVERS={servers}",
+                "export MPLP_PREDICTOR__KAFKA__REPLICATION_FACTOR=1",
+            ]
         if kubernetes:
             plane = rigs.enter_context(ControlPlane())
-            lines += [f"export KUBECONFIG={shlex.quote(str(plane.kubeconfig))}"]
+            kubeconfig = shlex.quote(str(plane.kubeconfig))
+            lines += [
+                f"export KUBECONFIG={kubeconfig}",
+                f"export MPLP_PREDICTOR__KUBERNETES__KUBECONFIG={kubeconfig}",
+            ]
         serving = True
         print("\n".join(lines), flush=True)
         cache.say("the servers are up; paste the lines above into another shell, Ctrl-C ends them")

@@ -34,8 +34,8 @@ Made from the program's own `--help` by `python -m scripts.cli_reference`; do no
 | 130 | ended with Ctrl-C |
 
 Results go to standard output, everything else to standard error. `run` waits for a broker that is
-away; it ends with 3 only for what no waiting mends: a missing demand topic, or no right to the request
-topic, the group or the transactional id.
+away; it ends with 3 only for what no waiting mends: a missing demand topic, or no right to the
+request topic, the group or the transactional id.
 """
 # As the console script starts it; with `-m` the usage line would name the module.
 _START = f"import sys; sys.argv[0] = '{PROGRAM}'; from predictor.cli import main; main()"

@@ -2,7 +2,8 @@
 
 `predictor/service.py` puts records in, which never waits: a broker that is away must not stop
 decisions. What does not fit the bounded queue is dropped, oldest first, and counted. After a failed
-delivery the records are sent again: one may appear twice, but never out of the order of its key.
+delivery the records are sent again: one may appear twice, but never out of the order of its key. A
+record that is too large for any broker is counted and let go, so that it holds up no other.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError, MessageSizeTooLargeError
 
 from streams.backoff import Backoff
 from streams.topics import KafkaConnection, Topics
@@ -23,6 +25,8 @@ _log = structlog.get_logger(__name__)
 
 _ERRORS = (KafkaError, IllegalOperation, TimeoutError, OSError)
 _BATCH = 500
+REQUEST_BYTES_MAX = 16 * 1024 * 1024
+"""Uncompressed; ten targets make about 15 kB. The broker's own limit is for what lz4 leaves."""
 _CLOSE_TIMEOUT_S = 3.0
 
 
@@ -91,6 +95,7 @@ class AuditTopic:
                 **self._connection.options(),
                 enable_idempotence=True,
                 compression_type="lz4",
+                max_request_size=REQUEST_BYTES_MAX,
                 request_timeout_ms=int(self._delivery_timeout_s * 1000),
             )
             try:
@@ -112,17 +117,40 @@ class AuditTopic:
         batch = [self._queue[at] for at in range(min(_BATCH, len(self._queue)))]
         dropped_before = self.counts["dropped"]
         async with asyncio.timeout(self._delivery_timeout_s):
-            sent = [await producer.send(self._topic, body, key) for key, body in batch]
-            await asyncio.gather(*sent)
+            sent = [await self._send(producer, key, body) for key, body in batch]
+            answers = await asyncio.gather(*sent, return_exceptions=True)
+        self._count(answers)
         # What was dropped meanwhile stood at the head, so it was part of this batch and is written.
         gone = min(len(batch), self.counts["dropped"] - dropped_before)
         self.counts["dropped"] -= gone
         for _ in range(len(batch) - gone):
             self._queue.popleft()
-        self.counts["written"] += len(batch)
         if not self._queue:
             self._filled.clear()
             self._emptied.set()
+
+    async def _send(self, producer: Any, key: bytes, body: bytes) -> Awaitable[Any]:
+        """The delivery to wait for; a record over the client's own limit is one that failed."""
+        try:
+            delivery: Awaitable[Any] = await producer.send(self._topic, body, key)
+        except MessageSizeTooLargeError as error:
+            return _failed(error)
+        return delivery
+
+    def _count(self, answers: Sequence[object]) -> None:
+        """A record that no broker will ever take is let go; anything else is sent again."""
+        for answer in answers:
+            if isinstance(answer, MessageSizeTooLargeError):
+                self.counts["too_large"] += 1
+                _log.error("audit record too large", error=str(answer))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                self.counts["written"] += 1
+
+
+async def _failed(error: Exception) -> None:
+    raise error
 
 
 async def _stop(producer: Any) -> None:

@@ -17,8 +17,8 @@ from predictor.core.cluster import TargetKey
 class HpaTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the HPA of a module in a region lies.
 
-    `baseline_replicas` is the minReplicas its owner means, for owners who cannot write it on the
-    HPA as the annotation `predictor.mplp.io/floor`.
+    `baseline_replicas` is the minReplicas its owner means, for the time after a restart of ours,
+    when the field holds our value and no annotation `predictor.mplp.io/floor` says what was there.
     """
 
     module: str

@@ -195,7 +195,7 @@ def _baseline(
     owners: Sequence[str],
     remembered: Callable[[str], int | None],
 ) -> int | None:
-    """Annotation, then configuration, then the field itself; where it is ours, what it was before.
+    """The owner's annotation, then the field; where it is ours, what it was, then configuration.
 
     An annotation that is no positive number makes the baseline unknown: whoever wrote it meant
     something, and guessing could lower their floor.
@@ -203,10 +203,11 @@ def _baseline(
     written = hpa.metadata.annotations.get(BASELINE_ANNOTATION)
     if written is not None:
         return int(written) if written.isdecimal() and int(written) > 0 else None
-    if target.baseline_replicas is not None:
-        return target.baseline_replicas
     ours_alone = FIELD_MANAGER in owners and foreign_owner(owners) is None
-    return remembered(hpa.metadata.uid) if ours_alone else hpa.spec.min_replicas
+    if not ours_alone:
+        return hpa.spec.min_replicas
+    before = remembered(hpa.metadata.uid)
+    return target.baseline_replicas if before is None else before
 
 
 def _says_ambiguous(hpa: Hpa) -> bool:

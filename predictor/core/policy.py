@@ -28,7 +28,7 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_pod_per_s: float | None = None
     """Demand one Ready pod carries at the HPA's own target; None: read from the HPA's metrics."""
     replicas_min: int | None = None
-    """The baseline; None: what the HPA's owner declared."""
+    """The baseline where the owner's is not known any more, because the field holds our value."""
     # The HPA's own default scaleUp policies: 100 % or 4 pods in 15 s, whichever is more
     # (kubernetes.io, Horizontal Pod Autoscaling, "Default Behavior"). A floor bypasses them, so the
     # service keeps them itself.
@@ -149,9 +149,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (scaling guide, HPA manifests)."""
     tick_s: float = 10.0
     """How often a decision is made."""
-    telemetry_stale_after_s: float = 60.0
+    telemetry_stale_after_s: float = 90.0
     """Silence after which floors and weights are held."""
-    telemetry_handback_after_s: float = 600.0
+    telemetry_handback_after_s: float = 900.0
     """Silence after which floors go back to the baseline in steps."""
     warm_up_s: float = 300.0
     """After a start nothing is lowered for this long; the first decision changes nothing at all."""

@@ -29,38 +29,61 @@ class Code(enum.StrEnum):
 
     # What a guardrail did
     ABOVE_MAX_REPLICAS = "AboveMaxReplicas"
+    """More was wanted than the HPA's maxReplicas."""
     STEP_UP_LIMITED = "StepUpLimited"
+    """The raise was larger, or came sooner, than one step may be."""
     RELEASE_IN_STEPS = "ReleaseInSteps"
+    """The release was larger, or came sooner, than one step may be."""
     HELD_AFTER_RAISE = "HeldAfterRaise"
+    """A raise was too recent for a release."""
     STALE_TELEMETRY = "StaleTelemetry"
+    """The newest telemetry is older than its limit."""
     INCOMPLETE_TELEMETRY = "IncompleteTelemetry"
+    """An input partition is missing, so demand may be larger than what is seen."""
     BASELINE_UNKNOWN = "BaselineUnknown"
+    """Nobody knows what the owner declared, so nothing may be lowered."""
     BELOW_BASELINE = "BelowBaseline"
+    """Less was wanted than the owner's own minReplicas."""
     WARMING_UP = "WarmingUp"
+    """The service started too recently: the first decision changes nothing, then none lowers."""
 
     # Why a target is left alone
     TARGET_MISSING = "TargetMissing"
+    """The HPA or its Deployment cannot be read."""
     SCALED_TO_ZERO = "ScaledToZero"
+    """Somebody scaled the Deployment to zero, which switches its HPA off."""
     AMBIGUOUS_SELECTOR = "AmbiguousSelector"
+    """Two HPAs scale the same pods, and so neither does."""
     SHADOW = "Shadow"
-    NO_CHANGE = "NoChange"
+    """Shadow mode: the change was recorded and not made."""
 
     # Regions
     WEIGHT_STEP_LIMITED = "WeightStepLimited"
+    """The weights were to move farther, or sooner, than one step may."""
     NO_HEADROOM = "NoHeadroom"
+    """A region cannot carry more within its maxReplicas."""
     CAPACITY_NOT_READY = "CapacityNotReady"
+    """The pods that would carry a larger weight are not Ready yet."""
     WEIGHTS_BALANCED = "WeightsBalanced"
+    """Every region can carry its home share; nothing has to move."""
     WEIGHTS_FOLLOW_CAPACITY = "WeightsFollowCapacity"
+    """A region cannot carry its home share, so others take some of it."""
     ROUTE_NOT_FOUND = "RouteNotFound"
+    """The VirtualService or its default route cannot be read."""
     ROUTE_UNUSABLE = "RouteUnusable"
     """The default route names a region twice or carries no weight at all."""
 
     # What came of an action
     MOVED_ON = "MovedOn"
+    """The object is not the version that was decided on any more."""
     CONFLICT = "Conflict"
+    """Another manager took the field from us, and keeps it."""
     FORBIDDEN = "Forbidden"
+    """The cluster refuses this service the right."""
     UNREACHABLE = "Unreachable"
+    """The API server did not answer in time."""
     REFUSED = "Refused"
+    """The API server refused the value."""
 
 
 class Reason(msgspec.Struct, frozen=True):

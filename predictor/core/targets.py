@@ -144,7 +144,7 @@ def _left_alone(
 
 
 def _baselines(hpas: tuple[HpaView | None, ...], rows: PolicyRows) -> IntArray:
-    """What is configured, else what the owner declared, else `BASELINE_UNKNOWN`."""
+    """What the owner declared, else what is configured, else `BASELINE_UNKNOWN`."""
     declared = _replicas(
         [
             hpa.baseline_replicas if hpa and hpa.baseline_replicas else BASELINE_UNKNOWN
@@ -152,7 +152,9 @@ def _baselines(hpas: tuple[HpaView | None, ...], rows: PolicyRows) -> IntArray:
         ]
     )
     configured = np.nan_to_num(rows.replicas_min, nan=0.0).astype(np.int64)
-    return np.where(configured > 0, configured, declared)
+    return np.where(
+        declared == BASELINE_UNKNOWN, np.maximum(configured, BASELINE_UNKNOWN), declared
+    )
 
 
 def _replicas(values: list[int]) -> IntArray:

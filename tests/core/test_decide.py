@@ -14,7 +14,7 @@ from models.series import ALL_REGIONS, SeriesKey
 from predictor.core.cluster import ClusterView, HpaView, MetricTarget, TargetKey
 from predictor.core.decide import decide
 from predictor.core.inputs import Inputs
-from predictor.core.policy import ModulePolicy, Policy, RoutePolicy
+from predictor.core.policy import ModuleOverride, ModulePolicy, Policy, RoutePolicy
 from predictor.core.reasons import Code, Reason
 from predictor.core.state import State, new_state
 from tests.core.core_values import (
@@ -66,6 +66,24 @@ def test_the_reason_says_the_numbers() -> None:
     )
     assert row.intent is not None
     assert (row.intent.floor_now, row.intent.floor, row.intent.resource_version) == (3, 7, "1")
+
+
+@pytest.mark.parametrize(
+    ("declared", "baseline"),
+    [(2, 2), (None, 4)],
+    ids=[
+        "what the owner declares wins over the configuration",
+        "configuration where it is unknown",
+    ],
+)
+def test_the_baseline_is_the_owners_first(declared: int | None, baseline: int) -> None:
+    policy = Policy(modules={"core": ModuleOverride(replicas_min=4)}, warm_up_s=0)
+    hpa = an_hpa(min_replicas=declared or 6, baseline_replicas=declared)
+    inputs = some_inputs([hpa], peak=50.0, demand=20.0)
+
+    decision, _ = decide(inputs, policy, warm_state(inputs, policy), NOW_S)
+
+    assert decision.floors[0].baseline_replicas == baseline
 
 
 def test_nothing_is_asked_for_where_nothing_changes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,23 @@ def test_the_effective_configuration_can_be_read_back(tmp_path: Path) -> None:
 
     assert again.returncode == 0
     assert again.stdout == shown.stdout
+
+
+def test_a_secret_file_that_is_not_there_is_the_operators_fault(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("kafka: {ssl_ca_file: /nowhere/ca.crt}\n")
+
+    done = mplp_predictor("run", "--config", str(path))
+
+    assert done.returncode == 2
+    assert done.stderr == "kafka.ssl_ca_file: /nowhere/ca.crt cannot be read\n"
+
+
+def test_a_torn_history_file_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"kind":"heartbeat","time":1750000000}\n' * 1000)[:-20])
+
+    done = mplp_predictor("train", "--events", str(path), "--out", str(tmp_path / "model"))
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{path}: ")

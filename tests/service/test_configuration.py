@@ -95,6 +95,44 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert settings.kafka.bootstrap_servers == "environment:2"
 
 
+def test_one_value_deep_in_the_default_profile_can_be_set_by_the_environment() -> None:
+    variable = "MPLP_PREDICTOR__MODULES__CORE__POLICY__HOLD_S"
+
+    settings = load_settings(None, {variable: "1200"})
+
+    assert settings.policy().of("core").hold_s == 1200
+    assert len(settings.modules) == 10
+
+
+def test_a_flag_wins_over_the_environment_and_is_text() -> None:
+    environment = {"MPLP_PREDICTOR__MODEL_FOLDER": "from-environment"}
+
+    settings = load_settings(None, environment, {"model_folder": "123"})
+
+    assert settings.model_folder == "123"
+
+
+@pytest.mark.parametrize(
+    ("environment", "flags", "fault"),
+    [
+        pytest.param(
+            {"MPLP_PREDICTOR__HTTP__PORT": "eighty"}, {}, "environment: http.port: ", id="variable"
+        ),
+        pytest.param({}, {"mode": "wild"}, "flags: mode: ", id="flag"),
+        pytest.param(
+            {"MPLP_PREDICTOR__MODE__X": "1"}, {}, "environment: mode: expected a section", id="deep"
+        ),
+    ],
+)
+def test_a_fault_is_blamed_on_where_it_came_from(
+    environment: dict[str, str], flags: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, environment, flags)
+
+    assert caught.value.faults[0].startswith(fault)
+
+
 def test_an_unknown_variable_of_ours_is_an_error(tmp_path: Path) -> None:
     faults = faults_of(tmp_path, "mode: shadow\n", MPLP_PREDICTOR_MODUS="x")
 

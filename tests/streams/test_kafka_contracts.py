@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -31,8 +32,8 @@ async def test_metadata_of_an_offset_comes_back_from_a_transaction(
 ) -> None:
     world = await a_world(kafka_broker, "metadata")
     source = TopicPartition(world.topics.requests, 1)
-    producer = AIOKafkaProducer(**world.connection.options(), transactional_id="metadata")
-    async with producer:
+    options: dict[str, Any] = {**world.connection.options(), "transactional_id": "metadata"}
+    async with AIOKafkaProducer(**options) as producer:
         await producer.begin_transaction()
         await producer.send_offsets_to_transaction(
             {source: OffsetAndMetadata(42, '{"said":"before"}')}, "metadata.group"
@@ -42,7 +43,8 @@ async def test_metadata_of_an_offset_comes_back_from_a_transaction(
     consumer = AIOKafkaConsumer(
         **world.connection.options(), group_id="metadata.group", enable_auto_commit=False
     )
-    async with consumer:
+    # Only a successor of the same id is sure to see it: opening it waits for the commit's end.
+    async with AIOKafkaProducer(**options), consumer:
         found = await committed_checkpoint(consumer, source)
         never = await committed_checkpoint(consumer, TopicPartition(world.topics.requests, 0))
 
