@@ -178,9 +178,10 @@ async def play(
     events: Path,
     on_day: Callable[[int], None] = lambda day: None,
     policy: Policy | None = None,
+    learn_days: int = LEARN_DAYS,
 ) -> ArmsRun:
-    """Feed all events in order; learn for a week, then tick once a minute of event time."""
-    judge_from_s = load.start_s + LEARN_DAYS * DAY_S
+    """Feed all events in order; learn for some days, then tick once a minute of event time."""
+    judge_from_s = load.start_s + learn_days * DAY_S
     world = _World(load, new_cluster(judge_from_s), new_cluster(judge_from_s))
     policy = policy or demo_policy()
     history = History([MODULE], list(SHARES), [MODULE])

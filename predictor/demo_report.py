@@ -19,8 +19,6 @@ from predictor.web.report import ArmRow, Chart, Explained, Line, Report, render_
 
 ALONE, HELPED = "HPA alone", "HPA with our floor"
 EXPLAINED_MAX = 6
-SECONDS_BEFORE = 1800
-"""How far before an episode the decision that prepared for it is looked for."""
 
 
 @dataclass(slots=True)
@@ -186,7 +184,7 @@ def _longest(one: tuple[int, TargetTrack, int]) -> int:
 
 def _raise_before(track: TargetTrack, first: int, what: str) -> Iterator[Explained]:
     at_s = track.times_s[first]
-    before = [one for one in track.raises if at_s - SECONDS_BEFORE <= one[0] <= at_s]
+    before = [one for one in track.raises if one[0] <= at_s]
     if before:
         made_s, row = before[-1]
         yield Explained(

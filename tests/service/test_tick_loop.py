@@ -1,0 +1,159 @@
+"""The loop around the tick: it goes on through failures, and its probes say what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from predictor.actuators.port import ClusterUnreachable
+from predictor.actuators.simulated import HpaSpec, SimulatedCluster, WorkloadSpec
+from predictor.clock import EventClock
+from predictor.core.cluster import ClusterView, TargetKey
+from predictor.current_model import CurrentModel
+from predictor.demand_inbox import DemandInbox
+from predictor.gather import Gatherer
+from predictor.service import Service
+from predictor.settings import ModuleSettings, RegionSettings, Settings
+from predictor.telemetry import Snapshot
+from predictor.tick_loop import TickLoop
+from streams.demand import DemandCell, DemandPart, Progress
+
+START_S = 1_750_000_000
+KEY = TargetKey("core", "here")
+SETTINGS = Settings(
+    clock="event",
+    region="here",
+    tick_s=10,
+    warm_up_s=0,
+    regions={"here": RegionSettings(namespace="here", weight=100)},
+    modules={"core": ModuleSettings(hpa="mplp-core-hpa")},
+    routes={},
+)
+
+
+class ClusterThatFailsAtFirst(SimulatedCluster):
+    """Unreachable for the first reads, then there."""
+
+    def __init__(self, failures: int) -> None:
+        spec = WorkloadSpec(KEY, HpaSpec(3, 20, 100.0), pod_limit_per_s=143.0)
+        super().__init__([spec], START_S)
+        self.failures = failures
+
+    async def observe(self) -> ClusterView:
+        if self.failures:
+            self.failures -= 1
+            raise ClusterUnreachable("no answer in 5 s")
+        return await super().observe()
+
+
+class World:
+    """A loop with everything but Kafka, and a hand that lets event time pass."""
+
+    def __init__(self, failures: int = 0, ready_file: Path | None = None) -> None:
+        self.clock = EventClock()
+        self.inbox = DemandInbox(SETTINGS, self.clock, partitions=1)
+        self.cluster = ClusterThatFailsAtFirst(failures)
+        self.snapshot = Snapshot()
+        self.records: list[bytes] = []
+        policy = SETTINGS.policy()
+        gatherer = Gatherer(
+            cluster=self.cluster, history=self.inbox.history, policy=policy,
+            model=CurrentModel(refit_s=3600, wait=True), owns=self.inbox.owns,
+        )  # fmt: skip
+        service = Service(
+            cluster=self.cluster, gatherer=gatherer, policy=policy, mode="active",
+            record=self.records.append,
+        )  # fmt: skip
+        self.recovered = True
+        self.loop = TickLoop(
+            SETTINGS, service=service, gatherer=gatherer, inbox=self.inbox, clock=self.clock,
+            snapshot=self.snapshot, may_decide=lambda: self.recovered, ready_file=ready_file,
+        )  # fmt: skip
+        self.at_s = START_S
+
+    def demand(self, seconds: int, per_s: float) -> None:
+        for _ in range(seconds // 10):
+            cells = (DemandCell("here", False, per_s * 10, 1),)
+            self.inbox.on_part(DemandPart("core", self.at_s, 10, 0, cells), 0)
+            self.at_s += 10
+        self.inbox.on_progress(Progress(0, self.at_s, False, 1), 0)
+
+    async def turn(self, seconds: float = 0.3) -> None:
+        task = asyncio.create_task(self.loop.run())
+        await asyncio.sleep(seconds)
+        self.loop.stop()
+        await task
+
+
+async def test_nothing_is_decided_before_partitions_are_owned_and_recovered() -> None:
+    world = World()
+    world.recovered = False
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=900)
+
+    await world.turn()
+
+    assert world.records == []
+    assert world.loop.ready()["partitions"] is not None
+    assert world.loop.live() == {"tick": None}
+
+
+async def test_an_unreachable_cluster_is_said_and_the_next_tick_tries_again(tmp_path: Path) -> None:
+    world = World(failures=1, ready_file=tmp_path / "ready")
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=900)
+    await world.turn(0.15)
+    away = world.loop.ready()
+
+    again = World(failures=0, ready_file=tmp_path / "ready")
+    again.inbox.on_assigned({0})
+    again.demand(600, per_s=900)
+    await again.turn()
+
+    assert away == {"partitions": None, "cluster": "no answer in 5 s"}
+    assert world.snapshot.tick_failures == 1
+    assert again.loop.ready() == {"partitions": None, "cluster": None}
+    assert (tmp_path / "ready").exists()
+
+
+async def test_event_time_drives_the_ticks_and_raises_the_floor() -> None:
+    world = World()
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=250)
+    task = asyncio.create_task(world.loop.run())
+    for _ in range(6):
+        world.demand(30, per_s=900)
+        await asyncio.sleep(0.12)
+    world.loop.stop()
+    await task
+
+    assert world.snapshot.ticks >= 4
+    assert world.cluster.workload(KEY).floor >= 9
+    assert world.snapshot.decisions["Applied", "applied"] >= 1
+    assert world.snapshot.watermark_s == world.at_s or world.snapshot.ticks < 7
+
+
+async def test_demand_of_partitions_that_are_not_ours_is_not_taken() -> None:
+    world = World()
+    world.inbox.on_assigned(set())
+    world.demand(600, per_s=900)
+
+    await world.turn()
+
+    assert world.records == []
+    assert world.inbox.owned_modules == 0
+    assert world.clock.now_s() == 0
+
+
+async def test_a_new_assignment_begins_a_new_history() -> None:
+    world = World()
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=900)
+    before = world.inbox.history
+
+    world.inbox.on_revoked({0})
+    assert world.inbox.owned_modules == 0
+    world.inbox.on_assigned({0})
+
+    assert world.inbox.history is not before
+    assert world.inbox.history.series(world.at_s).values.size == 0
