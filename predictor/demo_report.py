@@ -95,7 +95,7 @@ def write_page(run: ArmsRun, path: Path, made_at: datetime) -> Path:
         verdict=verdict(run.arms),
         arms=run.arms,
         charts=[_chart(track, run) for track in run.tracks],
-        decisions=sorted(_explained(run.tracks), key=lambda one: one.made_at),
+        decisions=sorted(_explained(run), key=lambda one: one.made_at),
         notes=run.notes,
         made_at=made_at,
     )
@@ -163,28 +163,30 @@ def _busiest(track: TargetTrack, hours: int) -> tuple[int, int]:
     return first_s, min(first_s + 2 * half_s, track.times_s[-1])
 
 
-def _explained(tracks: Sequence[TargetTrack]) -> Iterator[Explained]:
+def _explained(run: ArmsRun) -> Iterator[Explained]:
     """The raises before the HPA's longest violations, and the worst that we did not prevent."""
     missed: list[tuple[int, TargetTrack, int]] = []
     avoided: list[tuple[int, TargetTrack, int]] = []
-    for track in tracks:
+    for track in run.tracks:
         for first, last in _episodes(track.violated_alone):
             ticks_helped = sum(track.violated_helped[first : last + 1])
             found, ticks = (missed, ticks_helped) if ticks_helped else (avoided, last - first + 1)
             found.append((max(round(ticks * track.step_s / 60), 1), track, first))
     for minutes, track, first in sorted(avoided, key=_longest)[: EXPLAINED_MAX - 2]:
-        yield from _raise_before(track, first, f"{minutes} min of violation spared")
+        yield from _raise_before(track, first, run.lead_s, f"{minutes} min of violation spared")
     for minutes, track, first in sorted(missed, key=_longest)[:2]:
-        yield from _raise_before(track, first, f"not enough, violated for {minutes} min")
+        what = f"not enough, violated for {minutes} min"
+        yield from _raise_before(track, first, run.lead_s, what)
 
 
 def _longest(one: tuple[int, TargetTrack, int]) -> int:
     return -one[0]
 
 
-def _raise_before(track: TargetTrack, first: int, what: str) -> Iterator[Explained]:
+def _raise_before(track: TargetTrack, first: int, lead_s: int, what: str) -> Iterator[Explained]:
+    """The newest raise whose pods could be there when the HPA alone was short."""
     at_s = track.times_s[first]
-    before = [one for one in track.raises if one[0] <= at_s]
+    before = [one for one in track.raises if one[0] <= at_s - lead_s]
     if before:
         made_s, row = before[-1]
         yield Explained(
