@@ -107,7 +107,7 @@ def train(
     except TrainingFailed as error:
         _stop(EXIT_NEGATIVE, str(error))
     except (OSError, EOFError) as error:
-        _stop(EXIT_UNREACHABLE, f"{events or 'the demand topic'}: {error}")
+        _stop(EXIT_UNREACHABLE, str(error) if events is None else f"{events}: {error}")
 
 
 @app.command()

@@ -6,9 +6,9 @@ it after a restart; owning a partition is the authority to decide for its module
 the one of the same bucket and input partition, so that reading something twice changes nothing and
 at-least-once is enough.
 
-The newest `Progress` of each input partition lies in a second table, one entry for each partition
-of the demand topic: after a restart it is known at once, also where ingest is down and sends no
-more.
+What is known of each input partition's `Progress`, all reports merged, lies in a second table, one
+entry for each partition of the demand topic: after a restart it is known at once, also where ingest
+is down and sends no more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ import msgspec
 import structlog
 
 from streams.backoff import Backoff
-from streams.demand import DemandPart, Progress, decode_demand, encode_demand
+from streams.demand import (
+    DemandPart,
+    Progress,
+    decode_demand,
+    encode_demand,
+    merged_progress,
+)
 from streams.demand_blocks import BlockKey, block_key, decode_key, parts_of, with_part
 from streams.faust_kafka import faust_app
 from streams.topics import KafkaConnection, demand_partition
@@ -204,9 +210,12 @@ class _Tables:
         self._sink.on_part(part, partition)
 
     def _take_progress(self, progress: Progress, partition: int) -> None:
-        self._progress[f"{partition}|{progress.partition}".encode()] = encode_demand(progress)
+        key = f"{partition}|{progress.partition}".encode()
+        known = self._progress.get(key)
+        merged = merged_progress(None if known is None else _progress(known), progress)
+        self._progress[key] = encode_demand(merged)
         self._counts["progress"] += 1
-        self._sink.on_progress(progress, partition)
+        self._sink.on_progress(merged, partition)
 
     def _note_block(self, key: BlockKey, drop: Callable[[bytes, None], object]) -> None:
         """Remember which blocks there are, and drop those that fell out of the history."""

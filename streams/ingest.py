@@ -6,8 +6,10 @@ in one transaction (`streams/handover.py`). Each input partition is counted by e
 who that is, the consumer group says, and the transactions enforce it.
 
 The position is ours, not the group's: a partition that stays with us through a rebalance keeps its
-windows, one that comes to us starts paused until its checkpoint was read. A broker that is away is
-waited for; only what no waiting mends (`IngestError`) ends `run`.
+windows, one that comes to us starts paused until its checkpoint was read and held against the
+records that are still there. The client never moves a position on its own: what it would pass over
+must become a gap, not a drop in demand. A broker that is away is waited for; only what no waiting
+mends (`IngestError`) ends `run`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
+    OffsetOutOfRangeError,
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -52,6 +55,8 @@ _HOPELESS = (
     UnsupportedVersionError,
 )
 _TAKEOVERS_AT_ONCE = 8
+_END_ATTEMPTS = 10
+_END_PAUSE_S = 0.5
 
 
 class IngestError(Exception):
@@ -144,8 +149,7 @@ class Ingest:
             consumer.subscribe([self._topics.requests], listener=_Assignment(self, consumer))
             while not self._stopping.is_set():
                 await self._follow_assignment(consumer)
-                batches = await consumer.getmany(timeout_ms=self.settings.fetch_max_wait_ms)
-                self._take(batches)
+                self._take(await self._fetch(consumer))
                 await self._hand_over(consumer)
                 backoff.reset()
             await self._hand_over(consumer)
@@ -162,7 +166,7 @@ class Ingest:
             **self._connection.options(),
             group_id=self._group,
             enable_auto_commit=False,
-            auto_offset_reset=settings.auto_offset_reset,
+            auto_offset_reset="none",
             isolation_level="read_committed",
             fetch_min_bytes=settings.fetch_min_bytes,
             fetch_max_wait_ms=settings.fetch_max_wait_ms,
@@ -171,6 +175,16 @@ class Ingest:
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.session_timeout_ms // 4,
         )
+
+    async def _fetch(self, consumer: Any) -> dict[TopicPartition, list[Any]]:
+        """The next records; a partition whose next ones expired meanwhile is taken over again."""
+        try:
+            found = await consumer.getmany(timeout_ms=self.settings.fetch_max_wait_ms)
+        except OffsetOutOfRangeError as error:
+            for source in error.args[0]:
+                await self._give_up(consumer, source.partition, error)
+            return {}
+        return dict(found)
 
     def _take(self, batches: dict[TopicPartition, list[Any]]) -> None:
         now_s = time.monotonic()
@@ -199,11 +213,15 @@ class Ingest:
             await self._give_up(consumer, partition, outcome)
 
     async def _give_up(self, consumer: Any, partition: int, error: BaseException) -> None:
-        fenced = isinstance(error, ProducerFenced)
-        self.counts["fenced" if fenced else "handover_failed"] += 1
-        _log.warning("handover failed", partition=partition, error=repr(error))
-        owned = self._owned.pop(partition)
-        await owned.handover.close()
+        if isinstance(error, OffsetOutOfRangeError):
+            self.counts["out_of_range"] += 1
+        else:
+            fenced = isinstance(error, ProducerFenced)
+            self.counts["fenced" if fenced else "handover_failed"] += 1
+        _log.warning("partition given up", partition=partition, error=repr(error))
+        owned = self._owned.pop(partition, None)
+        if owned is not None:
+            await owned.handover.close()
         with contextlib.suppress(KafkaError):
             consumer.pause(TopicPartition(self._topics.requests, partition))
         self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
@@ -260,32 +278,39 @@ class Ingest:
         )
         try:
             await handover.open()
-            checkpoint = await self._checkpoint(consumer, source)
+            windows = await self._windows(consumer, source)
         except BaseException:
             await handover.close()
             raise
+        return OwnedPartition(windows, handover, settings, time.monotonic())
+
+    async def _windows(self, consumer: Any, source: TopicPartition) -> PartitionWindows:
+        """Windows that begin at the checkpoint, or at the first record that is left after it."""
+        settings = self.settings
+        checkpoint = await committed_checkpoint(consumer, source)
+        first, end = await _offsets_there(consumer, source, checkpoint)
+        begin = end if settings.auto_offset_reset == "latest" else first
+        if checkpoint is None:
+            checkpoint = Checkpoint(begin, "")
+        elif checkpoint.offset < first:
+            begin, lost = first, first - checkpoint.offset
+            self.counts["lost"] += lost
+            _log.error("records expired unread", partition=source.partition, records=lost)
+        elif checkpoint.offset > end:
+            self.counts["other_log"] += 1
+            _log.error("log ends before what was read", partition=source.partition, offset=end)
+        else:
+            begin = checkpoint.offset
         windows = PartitionWindows(
-            partition,
+            source.partition,
             bucket_s=settings.bucket_s,
             lateness_s=settings.lateness_s,
             duplicate_offsets=settings.duplicate_offsets,
             checkpoint=checkpoint,
+            first_offset=begin,
         )
-        return OwnedPartition(windows, handover, settings, time.monotonic())
-
-    async def _checkpoint(self, consumer: Any, source: TopicPartition) -> Checkpoint:
-        checkpoint = await committed_checkpoint(consumer, source)
-        first = (await consumer.beginning_offsets([source]))[source]
-        if checkpoint is None:
-            if self.settings.auto_offset_reset == "latest":
-                first = (await consumer.end_offsets([source]))[source]
-            return Checkpoint(first, "")
-        if checkpoint.offset < first:
-            lost = first - checkpoint.offset
-            self.counts["lost"] += lost
-            _log.error("records expired unread", partition=source.partition, records=lost)
-            return Checkpoint(first, "")
-        return checkpoint
+        windows.lost_before(time.time())
+        return windows
 
     async def _adopt(self, consumer: Any, partition: int, owned: OwnedPartition) -> None:
         source = TopicPartition(self._topics.requests, partition)
@@ -303,9 +328,27 @@ class Ingest:
             owned = self._owned.get(partition)
             if owned is None:
                 consumer.pause(source)
+                consumer.seek(source, 0)  # some position, or the client asks the group for one
             else:
                 consumer.seek(source, owned.windows.position)
         self._assigned = frozenset(sources)
+
+
+async def _offsets_there(
+    consumer: Any, source: TopicPartition, checkpoint: Checkpoint | None
+) -> tuple[int, int]:
+    """The first offset that is left and the one after the last; asks again before it says less.
+
+    A new leader may know less of the end than the old one for as long as its followers need.
+    """
+    wanted = 0 if checkpoint is None else checkpoint.offset
+    for attempt in range(_END_ATTEMPTS):
+        end = (await consumer.end_offsets([source]))[source]
+        if end >= wanted:
+            break
+        if attempt < _END_ATTEMPTS - 1:
+            await asyncio.sleep(_END_PAUSE_S)
+    return (await consumer.beginning_offsets([source]))[source], end
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -19,6 +19,9 @@ from streams.windows import PartitionWindows
 
 MetricCallback = Callable[[MetricSample], None]
 
+LOG_APPEND_TIME = 1
+"""A record's timestamp type where the broker set it (Kafka's record batch format)."""
+
 
 class CommitPolicy(Protocol):
     """The settings of `IngestSettings` that matter here."""
@@ -68,6 +71,9 @@ class OwnedPartition:
             if offset < windows.position:
                 continue
             time_s = record.timestamp / 1000 if record.timestamp >= 0 else None
+            if windows.skipping_partial and record.timestamp_type == LOG_APPEND_TIME:
+                # In the broker's time what is missing came before; senders' clocks promise nothing.
+                windows.lost_before(record.timestamp / 1000)
             event = decode(record.value, record.headers, catalog, record_time_s=time_s)
             if not isinstance(event, (Rejected, MetricSample)):
                 counts[windows.add(event, offset)] += 1

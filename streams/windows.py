@@ -10,7 +10,7 @@ and nothing is counted twice:
    records, not from when somebody calls `close`.
 2. The committed offset is the earliest that any open bucket still needs, and the metadata next to
    it says `closed_through_s` (every bucket before it is out), `position` (the next record to be
-   read at that commit) and `newest_s` (the watermark's source).
+   read at that commit), `newest_s` (the watermark's source) and the gaps, an unended one too.
 3. A reader that starts from there sees every record of every open bucket again. Records before
    `position` whose bucket is out are set aside as REPLAYED: they were counted, or found late,
    before. Those of open buckets rebuild the buckets. From `position` on, state and watermark are
@@ -18,9 +18,21 @@ and nothing is counted twice:
 4. An offset and its parts are committed together or not at all, so a part that is not out is
    written again and one that is out is not.
 
-A committed offset without metadata we understand (somebody reset it with Kafka's tools, or another
-version wrote it) starts in mid-stream: buckets that may have begun before it are skipped, because
-a part that holds half a bucket looks like a drop in demand.
+Where records are missing before the first one that is read, the buckets that may have held some of
+them are skipped, because a part that holds half a bucket looks like a drop in demand. They are a
+gap (`streams/gaps.py`), which every progress names from then on. That is so where a committed
+offset has no metadata we understand (somebody reset it with Kafka's tools, or another version wrote
+it; nobody knows since when), and where the records from the committed offset on are not there any
+more (then since `closed_through_s`). The gap ends with the first bucket that is certainly whole:
+
+    missing records   ...x x x|
+    records read              |t0  .  .  .  .
+    event time   [ gap from 0 or closed_through_s   t0 + lateness ) whole buckets
+
+A missing record is at most `lateness_s` newer than the first one read, or that one is late itself.
+So reading begins anew at a record that lies further ahead than that, until the whole buckets have
+been reached. And no event is newer than its record, so the gap ends at the latest `lateness_s`
+after an instant by which all missing records had been written.
 """
 
 from __future__ import annotations
@@ -34,6 +46,7 @@ import msgspec
 from streams.demand import DemandCell, DemandPart, Progress
 from streams.duplicates import DuplicateFilter
 from streams.event_types import Heartbeat, RequestEvent
+from streams.gaps import Gaps, bounded, united
 
 CHECKPOINT_VERSION = 1
 
@@ -57,12 +70,22 @@ class Checkpoint(NamedTuple):
     metadata: str
 
 
-class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Skip(msgspec.Struct, forbid_unknown_fields=True):
+    """A gap whose end is not certain yet: its begin, the newest event since, its latest end."""
+
+    from_s: int
+    front_s: float | None = None
+    until_max_s: float | None = None
+
+
+class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     version: int
     bucket_s: int
     closed_through_s: int
     position: int
     newest_s: float | None
+    gaps: Gaps = ()
+    skip: _Skip | None = None
 
 
 class _Bucket:
@@ -109,19 +132,25 @@ class PartitionWindows:
         lateness_s: float = 30.0,
         duplicate_offsets: int = 100_000,
         checkpoint: Checkpoint | None = None,
+        first_offset: int | None = None,
     ) -> None:
-        """Start from the partition's very first record, or from what was committed."""
+        """Start from the partition's very first record, or from what was committed.
+
+        `first_offset` is given where the records from the checkpoint on are not there any more:
+        the offset of the first that is (below the checkpoint's if it is another log altogether).
+        """
         self.partition = partition
         self.bucket_s = bucket_s
         self.position = 0
         self.replay_until = 0
         self.closed_through_s = 0
-        self.skipping_partial = False
+        self.gaps: Gaps = ()
+        self._skip: _Skip | None = None
         self._watermark = Watermark(lateness_s)
         self._duplicates = DuplicateFilter(duplicate_offsets)
         self._open: dict[int, _Bucket] = {}
         if checkpoint is not None:
-            self._restore(checkpoint)
+            self._restore(checkpoint, checkpoint.offset if first_offset is None else first_offset)
 
     @property
     def newest_s(self) -> float | None:
@@ -134,13 +163,25 @@ class PartitionWindows:
         """How many buckets hold events that are not out yet."""
         return len(self._open)
 
+    @property
+    def skipping_partial(self) -> bool:
+        """Whether records are missing and no bucket is certainly whole yet."""
+        return self._skip is not None
+
+    def lost_before(self, time_s: float) -> None:
+        """Take note that all missing records had been written by then; the earliest one counts."""
+        if self._skip is not None:
+            until_s = time_s + self._watermark.lateness_s
+            known_s = self._skip.until_max_s
+            self._skip.until_max_s = until_s if known_s is None else min(known_s, until_s)
+
     def add(self, event: RequestEvent | Heartbeat, offset: int) -> Verdict:
         """Count an event. Offsets of a partition come in order, each once between restarts."""
         assert offset >= self.position, "the records of a partition come in offset order"
         self.position = offset + 1
         time_s = event.time_s
-        if self.skipping_partial:
-            self._skip_partial_buckets(time_s)
+        if self._skip is not None:
+            self._skip_partial_buckets(self._skip, time_s)
         if time_s > self._watermark.newest_s:
             self._see(time_s)
         if isinstance(event, Heartbeat):
@@ -177,8 +218,18 @@ class PartitionWindows:
         return [part for start_s in sorted(self._open) for part in self._parts(start_s)]
 
     def progress(self, partitions: int, *, idle: bool) -> Progress:
-        """How far the parts that are out reach; `partitions` of the input topic."""
-        return Progress(self.partition, self.closed_through_s, idle, partitions)
+        """How far the parts that are out reach, and the gaps; `partitions` of the input topic.
+
+        A partition with missing records is idle only if it is known when they had been written.
+        """
+        gaps, skip = self.gaps, self._skip
+        if skip is not None:
+            idle = idle and skip.until_max_s is not None
+            until_s = self.closed_through_s
+            if idle and skip.until_max_s is not None:
+                until_s = max(until_s, self._bucket_from(skip.until_max_s))
+            gaps = bounded(united(gaps, [(skip.from_s, until_s)]), self.closed_through_s)
+        return Progress(self.partition, self.closed_through_s, idle, partitions, gaps=gaps)
 
     def checkpoint(self) -> Checkpoint:
         """What to commit with the parts of the last `close`; asserts that they were taken."""
@@ -186,10 +237,14 @@ class PartitionWindows:
         # Before the end of a replay the older position stays: what lies before it is accounted for.
         position = max(self.position, self.replay_until)
         offset = min((one.first_offset for one in self._open.values()), default=self.position)
-        if self.skipping_partial:
-            return Checkpoint(offset, "")
         metadata = _Metadata(
-            CHECKPOINT_VERSION, self.bucket_s, self.closed_through_s, position, self.newest_s
+            CHECKPOINT_VERSION,
+            self.bucket_s,
+            self.closed_through_s,
+            position,
+            self.newest_s,
+            bounded(self.gaps, self.closed_through_s),
+            self._skip,
         )
         return Checkpoint(offset, msgspec.json.encode(metadata).decode())
 
@@ -209,25 +264,57 @@ class PartitionWindows:
             for module, of_module in cells_by_module.items()
         ]
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        self.position = checkpoint.offset
+    def _restore(self, checkpoint: Checkpoint, first_offset: int) -> None:
+        self.position = first_offset
         metadata = _read_metadata(checkpoint.metadata)
         if metadata is None or metadata.bucket_s != self.bucket_s:
-            self.skipping_partial = checkpoint.offset > 0
+            if checkpoint.offset > 0 or first_offset != checkpoint.offset:
+                self._skip = _Skip(0)
             return
-        self.replay_until = max(metadata.position, checkpoint.offset)
         self.closed_through_s = metadata.closed_through_s
+        self.gaps = metadata.gaps
+        self._skip = metadata.skip
         if metadata.newest_s is not None:
             self._watermark.see(metadata.newest_s)
+        if first_offset >= checkpoint.offset:
+            self.replay_until = max(metadata.position, first_offset)
+        if first_offset != checkpoint.offset:
+            self._lose_open_buckets(checkpoint.offset, metadata, first_offset)
 
-    def _skip_partial_buckets(self, time_s: float) -> None:
-        """Let out only buckets that must lie wholly after the record where reading started.
+    def _lose_open_buckets(self, offset: int, metadata: _Metadata, first_offset: int) -> None:
+        """Skip what records from the committed offset on were needed for: they are gone."""
+        from_s = self.closed_through_s if self._skip is None else self._skip.from_s
+        newest_s = metadata.newest_s
+        if offset < metadata.position and newest_s is not None:
+            # Buckets were open, and the newest event tells the last of them.
+            after_last_s = int(newest_s // self.bucket_s + 1) * self.bucket_s
+            self.closed_through_s = max(self.closed_through_s, after_last_s)
+        if offset <= first_offset <= metadata.position:
+            self._add_gap(from_s)  # all that is missing had been read before
+        else:
+            self._skip = _Skip(from_s)
 
-        Records before it are at most `lateness_s` newer than this event, or it would be late.
-        """
-        whole_from_s = math.ceil((time_s + self._watermark.lateness_s) / self.bucket_s)
-        self.closed_through_s = max(self.closed_through_s, whole_from_s * self.bucket_s)
-        self.skipping_partial = False
+    def _skip_partial_buckets(self, skip: _Skip, time_s: float) -> None:
+        """Let out only buckets that must lie wholly after the records that are missing."""
+        lateness_s = self._watermark.lateness_s
+        latest_s = math.inf if skip.until_max_s is None else skip.until_max_s
+        if skip.front_s is None or time_s > skip.front_s + lateness_s:
+            whole_from_s = self._bucket_from(min(time_s + lateness_s, latest_s))
+            self.closed_through_s = max(self.closed_through_s, whole_from_s)
+            skip.front_s = time_s
+        skip.front_s = max(skip.front_s, time_s)
+        if skip.front_s >= self.closed_through_s or self.closed_through_s >= latest_s:
+            self._skip = None
+            self._add_gap(skip.from_s)
+
+    def _add_gap(self, from_s: int) -> None:
+        """Everything from there to the first bucket that is whole."""
+        gap = (from_s, self.closed_through_s)
+        self.gaps = bounded(united(self.gaps, [gap]), self.closed_through_s)
+
+    def _bucket_from(self, time_s: float) -> int:
+        """The start of the first bucket that lies wholly after this instant."""
+        return math.ceil(time_s / self.bucket_s) * self.bucket_s
 
 
 def _read_metadata(text: str) -> _Metadata | None:

@@ -2,10 +2,10 @@
 
 The service feeds it (`add`, `advance`) and reads it once per tick (`series`, `observed`). A part is
 never taken for the whole: a bucket counts in a series only when every live partition has passed it;
-before that it is provisional and may raise a floor, never lower one. Where a partition was lost the
-step is a gap (NaN), never a drop. Records may come in any order and any number of times. On a
-change of the owned partitions build a new `History` and feed it all parts again: what another
-worker counted meanwhile looked like zero here.
+before that it is provisional and may raise a floor, never lower one. Where a partition was lost, or
+lost records, the step is a gap (NaN), never a drop. Records may come in any order and any number of
+times. On a change of the owned partitions build a new `History` and feed it all parts again: what
+another worker counted meanwhile looked like zero here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from models.series import ALL_REGIONS, FloatArray, SeriesBatch, SeriesKey
 from predictor.core.input_partitions import InputPartitions
 from predictor.core.step_ring import StepRing
 from streams.demand import DemandPart, Progress
+from streams.gaps import overlaps, without
 
 # A provisional rate is a mean over three buckets: one bucket of 10 s is mostly chance at low rates,
 # and 30 s is the shortest time over which an HPA's metric pipeline averages.
@@ -89,6 +90,8 @@ class History:
         self._fold_from_s: int | None = None
         self._unsettled: set[int] = set()
         self._gaps: set[int] = set()
+        self._lost = self._partitions.gaps
+        self._seeded_until_s = 0
         self._batch: SeriesBatch | None = None
         self._digest = ""
         self.set_aside: Counter[str] = Counter()
@@ -153,6 +156,7 @@ class History:
         self._ring.prepend(batch.start_s, values)
         self._batch = None
         self._fold_from_s = max(self._fold_from_s or batch.end_s, batch.end_s)
+        self._seeded_until_s = max(self._seeded_until_s, batch.end_s)
         return len(known)
 
     def series(self, now_s: float) -> SeriesBatch:
@@ -217,10 +221,10 @@ class History:
                 return
             self._ring.begin(ring_end_s)
             self._fold_from_s = ring_end_s
+        if self._partitions.gaps is not self._lost:
+            self._mark_lost()
         for step_s in sorted(self._unsettled):
-            if step_s >= (self._fold_from_s or step_s) and self._ring.replace(
-                step_s, self._fold(step_s)
-            ):
+            if self._may_change(step_s) and self._ring.replace(step_s, self._fold(step_s)):
                 self._batch = None
         self._unsettled.clear()
         first_new_s = max(ring_end_s, self._oldest_new_step(end_s))
@@ -230,6 +234,25 @@ class History:
                 self._ring.append(self._fold(step_s))
             self._batch = None
             self._let_go(end_s)
+
+    def _mark_lost(self) -> None:
+        """Look again at every step of which a partition lost records, or did not after all."""
+        before, self._lost = self._lost, self._partitions.gaps
+        start_s, end_s = self._ring.start_s or 0, self._ring.end_s or 0
+        for from_s, until_s in (*without(self._lost, before), *without(before, self._lost)):
+            first_s = max(from_s // self._step_s * self._step_s, start_s)
+            self._unsettled.update(range(first_s, min(until_s, end_s), self._step_s))
+
+    def _may_change(self, step_s: int) -> bool:
+        """Whether its buckets are kept, or it is measured here and turned out to lack some."""
+        if step_s >= (self._fold_from_s or step_s):
+            return True
+        return step_s >= self._seeded_until_s and self._is_lost(step_s)
+
+    def _is_lost(self, start_s: int) -> bool:
+        """Whether a partition lost records of the step that begins here."""
+        gaps = self._partitions.gaps
+        return bool(gaps) and overlaps(gaps, start_s, start_s + self._step_s - self._bucket_s)
 
     def _oldest_new_step(self, end_s: int) -> int:
         """The oldest step worth folding: neither beyond the ring nor before the first part."""
@@ -245,7 +268,7 @@ class History:
         if complete_s is None or last_bucket_s >= complete_s:
             self._gaps.add(step_s)
             return np.full(len(self.keys), np.nan)
-        if self._first_part_s is None or step_s < self._first_part_s:
+        if self._first_part_s is None or step_s < self._first_part_s or self._is_lost(step_s):
             return np.full(len(self.keys), np.nan)
         return self._layout.rows(self._mean_per_s(step_s, last_bucket_s))
 
@@ -275,7 +298,7 @@ class History:
         end_s = (complete_s + self._bucket_s - 1) // self._bucket_s * self._bucket_s
         start_s = end_s - self._step_s
         kept_from_s = max(self._first_part_s, self._fold_from_s or self._first_part_s)
-        if start_s < kept_from_s:
+        if start_s < kept_from_s or self._is_lost(start_s):
             return unknown
         return self._mean_per_s(start_s, end_s - self._bucket_s)
 

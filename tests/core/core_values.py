@@ -23,6 +23,7 @@ from predictor.core.inputs import Inputs
 from predictor.core.policy import Policy
 from predictor.core.state import State, new_state
 from streams.demand import DemandCell, DemandPart, Progress
+from streams.gaps import Gaps
 
 NOW_S = 1_800_000_000.0
 US, EU, AP = "us-east-1", "eu-west-1", "ap-southeast-1"
@@ -158,7 +159,11 @@ def a_part(
 
 
 def a_progress(
-    closed_s: int, partition: int = 0, partitions: int = 1, idle: bool = False
+    closed_s: int,
+    partition: int = 0,
+    partitions: int = 1,
+    idle: bool = False,
+    gaps: Gaps = (),
 ) -> Progress:
-    """A partition that has come this far."""
-    return Progress(partition, closed_s, idle, partitions)
+    """A partition that has come this far and lost the records of these stretches."""
+    return Progress(partition, closed_s, idle, partitions, gaps=gaps)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from models.series import ALL_REGIONS, SeriesBatch, SeriesKey
 from predictor.core.history import History, series_digest
 from streams.demand import DemandCell, DemandPart, Progress
+from streams.gaps import united
 from tests.core.core_values import EU, US, a_part, a_progress
 
 T0 = 1_799_999_940  # on a minute
@@ -213,6 +214,134 @@ def test_a_history_on_another_grid_is_refused() -> None:
         a_history().seed(SeriesBatch((SeriesKey("core", US),), T0 + 7, 60, np.zeros((1, 1))))
 
 
+def an_hour_with_a_gap() -> History:
+    """Two partitions of 5/s; partition 1 has nothing from minute 10 to 20 and says so."""
+    history = a_history()
+    for minute in range(60):
+        start_s = T0 + 60 * minute
+        gaps = ((T0 + 600, T0 + 1200),) if minute >= 20 else ()
+        fed(history, *a_minute(start_s, 5, partition=0), a_progress(start_s + 60, 0, 2))
+        if not 10 <= minute < 20:
+            fed(history, *a_minute(start_s, 5, partition=1))
+            history.advance(a_progress(start_s + 60, 1, 2, gaps=gaps))
+        history.series(start_s + 60)
+    return history
+
+
+def test_records_that_expired_are_a_gap_and_no_drop_of_demand() -> None:
+    values = np.array(row(an_hour_with_a_gap(), T0 + 3600))
+
+    assert np.isnan(values[10:20]).all()
+    assert values[:10].tolist() == [10.0] * 10
+    assert values[20:].tolist() == [10.0] * 40
+
+
+def test_a_gap_that_becomes_known_late_corrects_steps_that_were_taken_for_whole() -> None:
+    history = fed(a_history(), a_progress(T0, 0, 2), a_progress(T0, 1, 2, idle=True))
+    for minute in range(60):
+        start_s = T0 + 60 * minute
+        fed(history, *a_minute(start_s, 5, partition=0), a_progress(start_s + 60, 0, 2))
+        history.series(start_s + 60)
+    assert row(history, T0 + 3600) == [5.0] * 60
+    handed_out = history.series(T0 + 3600)
+
+    history.advance(a_progress(T0 + 3600, 1, 2, gaps=((0, T0 + 1800),)))
+
+    values = np.array(row(history, T0 + 3600))
+    assert np.isnan(values[:30]).all()
+    assert values[30:].tolist() == [5.0] * 30
+    assert not np.isnan(handed_out.values[0]).any()
+
+
+def test_a_gap_in_the_newest_step_leaves_its_demand_unknown() -> None:
+    history = fed(
+        a_history(),
+        *a_minute(T0, 5),
+        *a_minute(T0 + 60, 5),
+        a_progress(T0 + 120, 0, 1, gaps=((T0 + 70, T0 + 80),)),
+    )
+
+    observed = history.observed(T0 + 120)
+
+    assert np.isnan(observed.complete_per_s).all()
+    assert observed.provisional_per_s[0] == 5.0
+
+
+@pytest.mark.parametrize("lost_s", [T0 + 60, T0 + 110])
+def test_one_lost_bucket_makes_its_step_unknown_and_no_other(lost_s: int) -> None:
+    history = fed(a_history(), *(part for n in range(3) for part in a_minute(T0 + 60 * n, 5)))
+
+    history.advance(a_progress(T0 + 180, gaps=((lost_s, lost_s + 10),)))
+
+    np.testing.assert_equal(row(history, T0 + 180), [5.0, np.nan, 5.0])
+
+
+def test_a_stretch_read_once_more_after_all_is_demand_again() -> None:
+    history = fed(a_history(), *a_minute(T0, 5), *a_minute(T0 + 60, 5))
+    fed(history, a_progress(T0 + 120, gaps=((T0, T0 + 60),)))
+    np.testing.assert_equal(row(history, T0 + 120), [np.nan, 5.0])
+
+    fed(history, a_progress(T0 + 60, gaps=((0, T0),)))
+
+    assert row(history, T0 + 120) == [5.0, 5.0]
+
+
+# T0 is 2027-01-15 07:59:00 UTC.
+@pytest.mark.parametrize(
+    ("gap", "sentence"),
+    [
+        pytest.param(
+            (T0 - 3600, T0),
+            "partition 3 of 8 lost the records from 06:59:00 to 07:59:00 UTC",
+            id="since a known time",
+        ),
+        pytest.param(
+            (T0 - 86_400, T0 - 10),
+            "partition 3 of 8 lost the records from 2027-01-14 07:59:00 to 07:58:50 UTC",
+            id="since the day before",
+        ),
+        pytest.param(
+            (0, T0),
+            "partition 3 of 8 lost the records before 07:59:00 UTC",
+            id="since nobody knows",
+        ),
+        pytest.param((T0 - 3600, T0 - 600), "", id="long ago"),
+        pytest.param(
+            (T0 - 3600, 10**17),
+            "partition 3 of 8 lost the records from 2027-01-15 06:59:00 to 23:59:59 UTC",
+            id="no such date",
+        ),
+    ],
+)
+def test_a_gap_is_named_while_it_is_recent(gap: tuple[int, int], sentence: str) -> None:
+    history = a_history()
+
+    for partition in range(8):
+        history.advance(a_progress(T0, partition, 8, gaps=(gap,) if partition == 3 else ()))
+
+    assert history.observed(T0).incomplete == sentence
+
+
+def test_several_partitions_with_a_gap_are_counted() -> None:
+    history = fed(a_history(), a_progress(T0, 0, 3))
+    fed(history, *(a_progress(T0, p, 3, gaps=((T0 - 60, T0 - 10 * p),)) for p in (1, 2)))
+
+    assert (
+        history.observed(T0).incomplete
+        == "partition 1 of 3 and 1 more lost the records from 07:58:00 to 07:58:50 UTC"
+    )
+
+
+def test_a_gap_of_the_topic_leaves_a_seeded_history_alone() -> None:
+    history = a_history()
+    history.seed(SeriesBatch((SeriesKey("core", US),), T0 - 120, 60, np.array([[3.0, 4.0]])))
+    fed(history, *a_minute(T0, 5), *a_minute(T0 + 60, 5))
+
+    fed(history, a_progress(T0 + 120, gaps=((0, T0 + 60),)))
+
+    np.testing.assert_equal(row(history, T0 + 120), [3.0, 4.0, np.nan, 5.0])
+
+
 @st.composite
 def shuffled_records(draw: st.DrawFn) -> tuple[list[DemandPart | Progress], list[int]]:
     records: list[DemandPart | Progress] = []
@@ -224,7 +353,11 @@ def shuffled_records(draw: st.DrawFn) -> tuple[list[DemandPart | Progress], list
                     records.append(
                         a_part(T0 + 10 * bucket, requests, partition=partition, module=module)
                     )
-    records += [a_progress(T0 + 10 * draw(st.integers(0, 30)), p, 3) for p in range(3)]
+    for partition in range(3):
+        closed_s = T0 + 10 * draw(st.integers(0, 30))
+        gaps = [T0 + 10 * edge for edge in draw(st.lists(st.integers(-3, 33), max_size=4))]
+        found = united(zip(gaps[::2], gaps[1::2], strict=False))
+        records.append(a_progress(closed_s, partition, 3, gaps=found))
     records += [a_progress(T0 + 240, p, 3) for p in range(3)]
     order = draw(st.permutations(range(len(records))))
     again = draw(st.lists(st.sampled_from(range(len(records))), max_size=10))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.demand import DemandPart, Progress, decode_demand
 from streams.events import Catalog
@@ -118,6 +119,17 @@ class KafkaWorld:
                     await producer.flush()
                     await asyncio.sleep(pause_s)
             await producer.flush()
+
+    async def expire(self, partition: int) -> int:
+        """Delete all records of an input partition, as retention does; gives their number."""
+        source = TopicPartition(self.topics.requests, partition)
+        admin = AIOKafkaAdminClient(**self.connection.options())
+        await admin.start()
+        try:
+            deleted = await admin.delete_records({source: RecordsToDelete(-1)})
+        finally:
+            await admin.close()
+        return int(deleted[source])
 
     async def read_all(self, topic: str) -> list[Any]:
         """Every committed record that the topic holds now."""

@@ -36,6 +36,7 @@ class PrintingSink:
             event="progress",
             source=progress.partition,
             through=progress.closed_through_s,
+            gaps=progress.gaps,
             partition=demand_partition,
         )
 

@@ -181,6 +181,38 @@ async def test_restarted_worker_has_its_history_before_anything_live(
     assert known == {(partition, 800) for partition in range(PARTITIONS)}
 
 
+async def test_gap_of_an_input_partition_begins_where_the_table_knew_it_to_be(
+    kafka_broker: KafkaBroker,
+) -> None:
+    """Ingest forgot how far it had been; the deciding worker did not, nor does it in a restart."""
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "gaps")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    expected = {(partition, T0 + 900, T0 + 800, T0 + 850) for partition in range(PARTITIONS)}
+
+    async with workers(world, 1) as (first,):
+        await first.until(lambda worker: worker.owned == set(range(PARTITIONS)))
+        await hand_over(world, [Progress(0, T0 + 800, False, 1)])
+        begun_anew = Progress(0, T0 + 900, False, 1, gaps=((0, T0 + 850),))
+        await hand_over(world, [begun_anew, begun_anew])
+        await first.until(lambda worker: expected <= gaps_told(worker))
+        await asyncio.sleep(1.5)
+        await first.end()
+    async with workers(world, 1) as (again,):
+        await again.until(lambda worker: expected <= gaps_told(worker))
+
+    assert gaps_told(first) == gaps_told(again) == expected
+
+
+def gaps_told(worker: TablesWorker) -> set[tuple[int, int, int, int]]:
+    """Demand partition, how far the input partition has come, and its gap."""
+    return {
+        (one["partition"], one["through"], *gap)
+        for one in worker.told
+        if one["event"] == "progress"
+        for gap in one["gaps"]
+    }
+
+
 async def test_bad_records_do_not_stop_the_tables(kafka_broker: KafkaBroker) -> None:
     world = KafkaWorld(kafka_broker.bootstrap_servers, "rejects")
     await world.create(partitions=1, demand_partitions=PARTITIONS)

@@ -9,16 +9,21 @@ import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from rigs.kafka import KafkaBroker
+from streams.demand import Progress, decode_demand
 from streams.ingest import Ingest, IngestSettings
 from streams.topics import demand_partition
 from tests.streams.kafka_world import (
     CATALOG,
     MODULES,
     QUICK,
+    T0,
     KafkaWorld,
     Sent,
     a_request,
@@ -204,6 +209,114 @@ async def test_broker_that_comes_back_is_read_on(kafka_broker: KafkaBroker) -> N
 
     assert totals_of(parts) == totals
     assert set(identities(parts).values()) == {1}
+
+
+@pytest.mark.parametrize("absence", ["stopped", "frozen"])
+async def test_expired_records_are_a_gap_that_every_demand_partition_hears_of(
+    kafka_broker: KafkaBroker, absence: str
+) -> None:
+    # event time    0 ------ 200 --------- 400 ------ 600
+    # partition 0   read     | lost        | read
+    # partition 1   read     | read late   | read
+    world = KafkaWorld(kafka_broker.bootstrap_servers, f"expired-{absence}")
+    await world.create(partitions=2, demand_partitions=3)
+    sent, totals = some_requests(3000, partitions=2, until_s=600, seed=6)
+    first, second, last = in_thirds(sent)
+
+    async with world.worker() as before:
+        await taken_over(before)
+        await world.produce(first)
+        await until_progress(world, 150)
+        if absence == "frozen":
+            before.send_signal(signal.SIGSTOP)
+        else:
+            await end_well(before)
+        await world.produce(second)
+        await world.expire(0)
+        await world.produce([*last, *heartbeats(2, FLUSH_S)])
+        if absence == "frozen":
+            before.send_signal(signal.SIGCONT)
+            progress = await until_progress(world, FLUSH_S - 40)
+        else:
+            async with world.worker():
+                progress = await until_progress(world, FLUSH_S - 40)
+
+    told = [
+        (record.partition, decode_demand(record.value))
+        for record in await world.read_all(world.topics.demand)
+    ]
+    gaps = {
+        (partition, one.partition): one.gaps for partition, one in told if isinstance(one, Progress)
+    }
+    from_s, until_s = progress[0].gaps[0]
+    assert gaps == {
+        (partition, source): ((from_s, until_s),) if source == 0 else ()
+        for partition in range(3)
+        for source in range(2)
+    }
+    assert T0 + 150 <= from_s <= T0 + 200
+    assert T0 + 400 <= until_s <= T0 + 450
+    parts = await world.parts()
+    outside = Counter({cell: n for cell, n in totals.items() if not from_s <= cell[1] < until_s})
+    found = totals_of(parts)
+    assert Counter({cell: n for cell, n in found.items() if cell in outside}) == outside
+    assert set(identities(parts).values()) == {1}
+    assert not any(from_s <= one.bucket_start_s < until_s for one in parts if one.partition == 0)
+
+
+async def test_first_start_behind_expired_records_tells_of_a_gap_since_nobody_knows_when(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "expired-before")
+    await world.create(partitions=1)
+    sent, _ = some_requests(600, partitions=1, until_s=300, seed=7)
+    await world.produce(sent[:300])
+    await world.expire(0)
+
+    async with running(an_ingest(world)):
+        await world.produce([*sent[300:], *heartbeats(1, FLUSH_S)])
+        progress = await until_progress(world, FLUSH_S - 40)
+
+    ((from_s, until_s),) = progress[0].gaps
+    assert from_s == 0
+    assert T0 + 150 <= until_s <= T0 + 200
+
+
+async def test_offset_beyond_the_log_is_answered_with_a_gap_and_reading_from_the_start(
+    kafka_broker: KafkaBroker,
+) -> None:
+    """What remains where a broker lost the end of a log and has taken new records since."""
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "beyond")
+    await world.create(partitions=1)
+    sent, _ = some_requests(600, partitions=1, until_s=300, seed=8)
+    await world.produce([*sent, *heartbeats(1, FLUSH_S)])
+    ingest = an_ingest(world)
+    source = TopicPartition(world.topics.requests, 0)
+    options: dict[str, Any] = {**world.connection.options(), "transactional_id": "beyond"}
+    async with AIOKafkaProducer(**options) as producer:
+        await producer.begin_transaction()
+        offsets = {source: OffsetAndMetadata(10_000, "")}
+        await producer.send_offsets_to_transaction(offsets, f"{world.prefix}.ingest")
+        await producer.commit_transaction()
+
+    async with running(ingest):
+        progress = await until_progress(world, FLUSH_S - 40)
+
+    assert ingest.counts["other_log"] == 1
+    ((from_s, until_s),) = progress[0].gaps
+    assert from_s == 0
+    assert T0 < until_s <= T0 + 40
+
+
+async def until_progress(world: KafkaWorld, at_s: int) -> dict[int, Progress]:
+    """Wait until every input partition has come there; gives what was told of each last."""
+    async with asyncio.timeout(30):
+        while True:
+            newest = {one.partition: one for one in await world.progress()}
+            if newest and all(one.closed_through_s >= T0 + at_s for one in newest.values()):
+                partitions = max(one.partitions for one in newest.values())
+                if len(newest) == partitions:
+                    return newest
 
 
 def an_ingest(world: KafkaWorld, **changed: object) -> Ingest:
