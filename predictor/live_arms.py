@@ -6,8 +6,10 @@ load; it must never touch an HPA or a Deployment.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,9 +54,11 @@ def sample(run: LiveRun, plane: ControlPlane, demand: float, now_s: int, passed_
 
     `demand` is in requests per second, `passed_s` the event time since the last sample.
     """
+    ready = _look(run.arms.values(), plane)
     for arm in run.arms.values():
-        _look(arm, plane)
-        _feed_metric(arm, plane, demand)
+        if pods := ready[arm.namespace]:
+            milli = int(demand / len(pods) * 1000)
+            plane.write_metric(arm.namespace, pods, METRIC, f"{milli}m")
         arm.pod_s += arm.replicas * passed_s
         if demand > arm.ready * POD_LIMIT_PER_S:
             arm.violation_s += passed_s
@@ -65,30 +69,38 @@ def sample(run: LiveRun, plane: ControlPlane, demand: float, now_s: int, passed_
     run.floors.append(run.arms[HELPED].floor)
 
 
-def _look(arm: Arm, plane: ControlPlane) -> None:
-    base = f"/apis/apps/v1/namespaces/{arm.namespace}/deployments/mplp-{MODULE}"
-    status = plane.request("GET", base)[1]
-    hpa_path = f"/apis/autoscaling/v2/namespaces/{arm.namespace}/horizontalpodautoscalers"
-    hpa = plane.request("GET", f"{hpa_path}/mplp-{MODULE}-hpa")[1]
-    replicas = int(status["spec"]["replicas"])
-    arm.scale_actions += int(bool(arm.replicas) and replicas != arm.replicas)
-    arm.replicas = replicas
-    arm.ready = int(status["status"].get("readyReplicas", 0))
-    arm.floor = int(hpa["spec"]["minReplicas"])
+def _look(arms: Iterable[Arm], plane: ControlPlane) -> dict[str, list[str]]:
+    """Update every arm from three lists, and give the names of its Ready pods by namespace.
+
+    Few requests, because the machine that looks is the machine that is looked at.
+    """
+    deployments = _by_namespace(plane, "/apis/apps/v1/deployments")
+    hpas = _by_namespace(plane, "/apis/autoscaling/v2/horizontalpodautoscalers")
+    pods = _by_namespace(plane, "/api/v1/pods")
+    ready: dict[str, list[str]] = {}
+    for arm in arms:
+        (deployment,), (hpa,) = deployments[arm.namespace], hpas[arm.namespace]
+        replicas = int(deployment["spec"]["replicas"])
+        arm.scale_actions += int(bool(arm.replicas) and replicas != arm.replicas)
+        arm.replicas = replicas
+        arm.ready = int(deployment["status"].get("readyReplicas", 0))
+        arm.floor = int(hpa["spec"]["minReplicas"])
+        own = pods.get(arm.namespace, [])
+        ready[arm.namespace] = [pod["metadata"]["name"] for pod in own if _is_ready(pod)]
+    return ready
 
 
-def _feed_metric(arm: Arm, plane: ControlPlane, demand: float) -> None:
-    pods = [
-        pod["metadata"]["name"]
-        for pod in plane.pods(arm.namespace, f"app=mplp-{MODULE}")
-        if any(
-            c["type"] == "Ready" and c["status"] == "True"
-            for c in pod["status"].get("conditions", [])
-        )
-    ]
-    if pods:
-        milli = int(demand / len(pods) * 1000)
-        plane.write_metric(arm.namespace, pods, METRIC, f"{milli}m")
+def _by_namespace(plane: ControlPlane, path: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    selector = f"labelSelector=app%3Dmplp-{MODULE}"
+    for item in plane.request("GET", f"{path}?{selector}")[1]["items"]:
+        found[item["metadata"]["namespace"]].append(item)
+    return found
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def arms_run(run: LiveRun, speed: int) -> ArmsRun:
