@@ -15,7 +15,14 @@ import numpy as np
 
 from predictor.core.audit import Record, decode_record
 from predictor.demo_report import ALONE, HELPED, ArmsRun, TargetTrack
-from predictor.live_manifests import METRIC, MODULE, POD_LIMIT_PER_S, REGION, TARGET_PER_POD_PER_S
+from predictor.live_manifests import (
+    METRIC,
+    MODULE,
+    POD_DELAY_S,
+    POD_LIMIT_PER_S,
+    REGION,
+    TARGET_PER_POD_PER_S,
+)
 from predictor.web.report import ArmRow
 
 if TYPE_CHECKING:
@@ -123,6 +130,7 @@ def arms_run(run: LiveRun, speed: int) -> ArmsRun:
         subtitle=f"10 July 1995, played {speed} times as fast; times are the day's own",
         arms=arms,
         tracks=[track],
+        lead_s=POD_DELAY_S * speed,
         notes=[
             "Real Kafka broker, kube-apiserver and HPA controller (sync 2 s), pods played by kwok. "
             "At this speed a sync is 24 minutes of the day, so the reactive HPA is later by far "

@@ -27,6 +27,7 @@ from predictor.live_arms import Arm, LiveRun, arms_run, sample
 from predictor.live_manifests import (
     ALONE_NAMESPACE,
     MODULE,
+    POD_DELAY_S,
     REGION,
     live_config,
     live_objects,
@@ -44,8 +45,6 @@ PLAYED_DAY = 9
 """Monday 10 July 1995: an ordinary working day after a weekend."""
 SPEED = 720
 """Event seconds in a second of wall time: the day takes two minutes."""
-POD_DELAY_S = 1
-"""Wall seconds until a pod is Ready: twelve minutes of the played day."""
 LEAD_TIME_S = 4.0
 """Wall seconds from event to Ready pods: hand-over, table, tick, scheduling, pod delay."""
 SHARE = 0.5

@@ -18,6 +18,8 @@ REPLICAS_MIN, REPLICAS_MAX = 3, 20
 TARGET_PER_POD_PER_S = 100.0
 POD_LIMIT_PER_S = TARGET_PER_POD_PER_S / 0.7
 METRIC = "mplp_requests_per_second"
+POD_DELAY_S = 1
+"""Wall seconds until a pod is Ready: twelve minutes of the played day."""
 
 
 def live_objects(
