@@ -114,6 +114,9 @@ def controllers(program: Path, folder: Path, ports: Ports, timing: Timing) -> Co
         f"--root-ca-file={certificates / 'ca.crt'}",
         f"--horizontal-pod-autoscaler-sync-period={timing.hpa_sync_s:g}s",
         f"--horizontal-pod-autoscaler-downscale-stabilization={stabilization_s:g}s",
+        # The default of 20 requests/s is used up by some dozen HPAs that are synced every 2 s.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
         # It must outlive an API server that is paused or restarted by a test, and so must
         # its opinion of nodes whose heartbeats could not arrive meanwhile.
         "--leader-elect=false",
