@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def broker() -> Iterator[KafkaBroker]:
-    """A broker of its own: in a compressed day a second of anybody else's work is twelve minutes."""
+    """A broker of its own: in the compressed day a second of other work is twelve minutes."""
     with KafkaBroker() as one:
         yield one
 
