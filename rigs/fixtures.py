@@ -23,7 +23,12 @@ from rigs.toolchain import ToolMissingError
 _KEPT_LOGS = Path("build") / "rig-logs"
 _WAS_KEPT = pytest.StashKey[list[Path]]()
 _CANNOT_RUN = (BuildError, ServerError, ToolMissingError)
-_BUILDS = {"kafka_broker": kafka_jars, "control_plane": kubernetes_servers}
+_BUILDS = {
+    "kafka_broker": kafka_jars,
+    "own_kafka_broker": kafka_jars,
+    "control_plane": kubernetes_servers,
+    "own_control_plane": kubernetes_servers,
+}
 
 _Rig = TypeVar("_Rig", KafkaBroker, ControlPlane)
 
@@ -40,6 +45,18 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A cluster for the whole session: make a namespace for each test."""
     plane = ControlPlane()
     yield from _running(plane, request.session)
+
+
+@pytest.fixture
+def own_kafka_broker(request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
+    """A broker for one test, which nobody else's work slows down."""
+    yield from _running(KafkaBroker(), request.session, "own")
+
+
+@pytest.fixture
+def own_control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A cluster for one test: other tests leave HPAs that are synced, too."""
+    yield from _running(ControlPlane(), request.session, "own")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -60,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"logs of the rig: {folder}")
 
 
-def _running(rig: _Rig, session: pytest.Session) -> Iterator[_Rig]:
+def _running(rig: _Rig, session: pytest.Session, label: str = "") -> Iterator[_Rig]:
     try:
         failure = _failure_to_start(rig)
         if failure:
@@ -68,7 +85,7 @@ def _running(rig: _Rig, session: pytest.Session) -> Iterator[_Rig]:
         yield rig
     finally:
         if session.testsfailed or not rig.is_running:
-            _keep_logs(rig, session.config)
+            _keep_logs(rig, session.config, label)
         rig.stop()
 
 
@@ -80,8 +97,8 @@ def _failure_to_start(rig: KafkaBroker | ControlPlane) -> str | None:
     return None
 
 
-def _keep_logs(rig: KafkaBroker | ControlPlane, config: pytest.Config) -> None:
-    name = type(rig).__name__
+def _keep_logs(rig: KafkaBroker | ControlPlane, config: pytest.Config, label: str) -> None:
+    name = f"{label}{type(rig).__name__}"
     logs = rig.logs()
     if not logs:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,20 +18,6 @@ from rigs.kafka import KafkaBroker
 from rigs.kubernetes import ControlPlane
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
-
-
-@pytest.fixture
-def broker() -> Iterator[KafkaBroker]:
-    """A broker of its own: in the compressed day a second of other work is twelve minutes."""
-    with KafkaBroker() as one:
-        yield one
-
-
-@pytest.fixture
-def plane() -> Iterator[ControlPlane]:
-    """A cluster of its own, for the same reason: other tests leave HPAs that are synced, too."""
-    with ControlPlane() as one:
-        yield one
 
 
 def owners_words(plane: ControlPlane) -> str:
@@ -56,11 +41,13 @@ def asked(config: Path, path: str) -> httpx.Response:
 
 
 async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_needs_them(
-    broker: KafkaBroker, plane: ControlPlane, tmp_path: Path
+    own_kafka_broker: KafkaBroker, own_control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     # demand   ______/‾‾‾‾\____      needs more than the owner's three pods from `needed_at`
     # floor    ___/‾‾‾‾‾‾‾‾‾\__      raised a lead time earlier, or more
     # Ready    ____/‾‾‾‾‾‾‾‾‾\_      and there in time
+    # Servers of its own: in the compressed day a second of other work is twelve minutes.
+    plane = own_control_plane
     apply_objects(plane)
     before = owners_words(plane)
     answers: list[httpx.Response] = []
@@ -68,7 +55,7 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     def look() -> None:
         answers[:] = [asked(tmp_path / "live.yaml", path) for path in ("/readyz", "/metrics")]
 
-    run = await play_day(broker, plane, tmp_path, before_the_end=look)
+    run = await play_day(own_kafka_broker, plane, tmp_path, before_the_end=look)
 
     pods_needed = [int(-(-demand // POD_LIMIT_PER_S)) for demand in run.demand]
     needed_at = first_time(run, pods_needed, REPLICAS_MIN + 1)
