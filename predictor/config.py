@@ -117,7 +117,7 @@ def _laid_over(
     if not rest:
         return raw | {head: value}
     below = defaults.get(head)
-    inner = raw.get(head, below) if raw.get(head) is not None else below
+    inner = below if raw.get(head) is None else raw[head]
     if not isinstance(inner, dict):
         raise ConfigError([f"{place}: {head}: expected a section with keys of its own"])
     below = below if isinstance(below, dict) else {}

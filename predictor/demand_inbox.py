@@ -49,7 +49,7 @@ class DemandInbox:
 
     def on_part(self, part: DemandPart, demand_partition: int) -> None:
         """A part of a module's bucket."""
-        if demand_partition in self.owned and part.module in self._settings.modules:
+        if demand_partition in self.owned:
             self.history.add(part)
 
     def on_progress(self, progress: Progress, demand_partition: int) -> None:

@@ -26,13 +26,11 @@ from predictor.core.history import History
 from predictor.core.lead_time import horizon
 from predictor.core.state import new_state
 from predictor.file_demand import file_demand
-from predictor.history_topic import read_history
+from predictor.history_topic import AFTER_EVERYTHING_S, read_history
 from predictor.settings import Settings
 from streams.events import Catalog
 
 DAY_S = 86_400
-AFTER_EVERYTHING_S = 4e9
-"""Beyond every event (the year 2096): all that is whole is taken."""
 LIBRARIES = ("scikit-learn", "statsmodels")
 
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import structlog
@@ -79,7 +78,7 @@ async def _run(settings: Settings, ready_file: Path | None) -> None:
 
 
 async def _until_stopped(
-    parts: AbstractAsyncContextManager[set[asyncio.Task[None]]], stopping: asyncio.Event
+    parts: contextlib.AbstractAsyncContextManager[set[asyncio.Task[None]]], stopping: asyncio.Event
 ) -> None:
     async with parts as tasks:
         waiting = asyncio.create_task(stopping.wait())
@@ -139,9 +138,8 @@ async def _parts(
     checks: CurrentChecks,
     registry: CollectorRegistry,
 ) -> AsyncIterator[set[asyncio.Task[None]]]:
-    """Start sources, service and probes; end them in the order of the data's way."""
+    """Start sources and service, show them to the probes; end them in the data's own order."""
     connection = kafka_connection(settings)
-    model, digest = _load_model(settings)
     snapshot = Snapshot(mode=settings.mode)
     clock = EventClock() if settings.clock == "event" else WallClock()
     inbox = DemandInbox(settings, clock, partitions)
@@ -149,13 +147,7 @@ async def _parts(
     ingest = new_ingest(settings, connection)
     audit = AuditTopic(connection, kafka_topics(settings))
     cluster = KubernetesCluster(cluster_settings(settings))
-    gatherer = Gatherer(
-        cluster=cluster,
-        history=inbox.history,
-        model=CurrentModel(refit_s=settings.refit_s, prior=model, digest=digest),
-        policy=settings.policy(),
-        owns=inbox.owns,
-    )
+    gatherer = _new_gatherer(settings, cluster, inbox)
     service = Service(
         cluster=cluster,
         gatherer=gatherer,
@@ -184,6 +176,17 @@ async def _parts(
         ticks.stop()
         ingest.stop()
         await _end(tasks, [tables.stop, audit.close, cluster.close])
+
+
+def _new_gatherer(settings: Settings, cluster: KubernetesCluster, inbox: DemandInbox) -> Gatherer:
+    model, digest = _load_model(settings)
+    return Gatherer(
+        cluster=cluster,
+        history=inbox.history,
+        model=CurrentModel(refit_s=settings.refit_s, prior=model, digest=digest),
+        policy=settings.policy(),
+        owns=inbox.owns,
+    )
 
 
 def _collector(snapshot: Snapshot, ingest: Ingest, audit: AuditTopic) -> PredictorCollector:

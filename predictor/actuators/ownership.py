@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
+
+_Value = TypeVar("_Value")
 
 FIELD_MANAGER = "mplp-predictor"
 """The name under which the API server records our writes."""
@@ -59,17 +62,11 @@ class HeldFloors:
 
     def note(self, uid: str) -> None:
         """We hold this object's floor now; beyond the limit the longest unseen is forgotten."""
-        self._uids[uid] = None
-        self._uids.move_to_end(uid)
-        while len(self._uids) > self._size_max:
-            self._uids.popitem(last=False)
+        self._remember(self._uids, uid, None)
 
     def note_baseline(self, uid: str, replicas: int) -> None:
         """The owner's own minReplicas as last seen, before the field held our value."""
-        self._baselines[uid] = replicas
-        self._baselines.move_to_end(uid)
-        while len(self._baselines) > self._size_max:
-            self._baselines.popitem(last=False)
+        self._remember(self._baselines, uid, replicas)
 
     def baseline(self, uid: str) -> int | None:
         """What `note_baseline` was told last; None after a restart."""
@@ -80,3 +77,10 @@ class HeldFloors:
         if uid not in self._uids or FIELD_MANAGER in owners:
             return None
         return foreign_owner(owners)
+
+    def _remember(self, memory: OrderedDict[str, _Value], uid: str, value: _Value) -> None:
+        """Put it last; beyond the limit the longest unseen goes."""
+        memory[uid] = value
+        memory.move_to_end(uid)
+        while len(memory) > self._size_max:
+            memory.popitem(last=False)
