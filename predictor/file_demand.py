@@ -43,11 +43,11 @@ def file_demand(
     seen: Counter[str] = Counter() if counts is None else counts
     due_s, number = 0.0, -1
     for number, body in read_values(path):
-        event = decode(body, (), catalog, record_time_s=None)
-        if isinstance(event, Rejected):
-            seen[event.reason.value] += 1
-        elif isinstance(event, RequestEvent | Heartbeat):
-            seen[windows.add(event, number).value] += 1
+        for event in decode(body, (), catalog, record_time_s=None):
+            if isinstance(event, Rejected):
+                seen[event.reason.value] += 1
+            elif isinstance(event, RequestEvent | Heartbeat):
+                seen[windows.add(event, number).value] += 1
         newest_s = windows.newest_s
         if newest_s is not None and newest_s >= due_s:
             due_s = newest_s + every_s

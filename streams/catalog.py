@@ -10,6 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from streams.event_types import OTHER, RefusalError, RejectReason
+
+UNKNOWN_NAMES_KEPT = 32
+"""How many of the names that are not ours are remembered, to be shown to a person."""
+
 _ALIASES_MAX = 4096
 _NAME_CHARACTERS_MAX = 128
 
@@ -24,7 +29,8 @@ _KIND = re.compile(r"-(?:module|service)$")
 class Catalog:
     """Closed sets of modules and regions with the limits that every event is held to.
 
-    `module` and `region` give the configured spelling, or None for a name that is not ours.
+    `module` and `region` give the configured spelling, or None for a name that is not ours;
+    `unknown_names` holds some of those.
     """
 
     def __init__(
@@ -45,8 +51,24 @@ class Catalog:
         self._regions = _closed_set(self.regions, str.casefold, "region")
         if default_region is not None and default_region not in self.regions:
             raise ValueError(f"the default region {default_region!r} is not one of {self.regions}")
+        self.unknown_names: set[str] = set()
         self._module_aliases: dict[str, str | None] = {}
         self._region_aliases: dict[str, str | None] = {}
+
+    def place(self, module: str, region: str | None) -> tuple[str, str]:
+        """The configured module and region; OTHER for both where one of them is not ours.
+
+        Raises `RefusalError` if there is no region and no default.
+        """
+        found_module, found_region = self.module(module), self.region(region)
+        if found_module is not None and found_region is not None:
+            return found_module, found_region
+        if region is None and self.default_region is None:
+            raise RefusalError(RejectReason.MISSING_REGION, "there is no region and no default")
+        unknown = f"module {module}" if found_module is None else f"region {region}"
+        if len(self.unknown_names) < UNKNOWN_NAMES_KEPT:
+            self.unknown_names.add(unknown[:_NAME_CHARACTERS_MAX])
+        return OTHER, OTHER
 
     def module(self, name: str) -> str | None:
         """The configured module that the sender means, or None."""

@@ -18,7 +18,7 @@ from msgspec import Meta
 from streams.catalog import Catalog
 from streams.event_json import HeartbeatFields, MetricFields, RequestFields
 from streams.event_time import event_time_s
-from streams.event_types import Event, Headers, RefusalError, RejectReason
+from streams.event_types import Event, Headers, Outcomes, RefusalError, RejectReason
 
 SPEC_VERSION = "1.0"
 EVENT_TYPES: dict[str, type[RequestFields | MetricFields | HeartbeatFields]] = {
@@ -58,7 +58,7 @@ class StructuredCloudEvent:
 
     def decode(
         self, headers: Headers, body: bytes, catalog: Catalog, record_time_s: float | None
-    ) -> Event:
+    ) -> Outcomes:
         media_type = _content_type(headers).partition(";")[0].strip()
         if media_type != "application/cloudevents+json":
             raise _unsupported(f"the content type {media_type!r} is not read")
@@ -67,7 +67,7 @@ class StructuredCloudEvent:
             data = bytes(envelope.data)
         else:
             data = _from_base64(envelope.data_base64)
-        return _event(envelope, data, catalog, record_time_s)
+        return (_event(envelope, data, catalog, record_time_s),)
 
 
 class BinaryCloudEvent:
@@ -80,7 +80,7 @@ class BinaryCloudEvent:
 
     def decode(
         self, headers: Headers, body: bytes, catalog: Catalog, record_time_s: float | None
-    ) -> Event:
+    ) -> Outcomes:
         attributes = {
             key.removeprefix("ce_"): value.decode()
             for key, value in headers
@@ -91,7 +91,7 @@ class BinaryCloudEvent:
         content_type = _content_type(headers)
         if content_type:
             attributes["datacontenttype"] = content_type
-        return _event(msgspec.convert(attributes, Envelope), body, catalog, record_time_s)
+        return (_event(msgspec.convert(attributes, Envelope), body, catalog, record_time_s),)
 
 
 def _event(envelope: Envelope, data: bytes, catalog: Catalog, record_time_s: float | None) -> Event:

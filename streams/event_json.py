@@ -17,10 +17,10 @@ from msgspec import Meta
 from streams.catalog import Catalog
 from streams.event_time import TIME_CHARACTERS_MAX, event_time_s
 from streams.event_types import (
-    Event,
     Headers,
     Heartbeat,
     MetricSample,
+    Outcomes,
     RefusalError,
     RejectReason,
     RequestEvent,
@@ -70,15 +70,18 @@ class RequestFields(msgspec.Struct, kw_only=True):
     caller: Name | None = None
 
     def event(self, event_id: str, time_s: float, catalog: Catalog) -> RequestEvent:
-        """Look module and region up; raises `RefusalError` if one is unknown."""
+        """Look module and region up; raises `RefusalError` if there is no region at all."""
+        module, region = catalog.place(self.module, self.region)
+        one_in = 1 / self.sample_rate
         return RequestEvent(
             event_id,
             time_s,
-            known_module(self.module, catalog),
-            known_region(self.region, catalog),
+            module,
+            region,
             self.count / self.sample_rate,
             self.routing == "pinned",
             self.caller,
+            self.count * one_in * (one_in - 1),
         )
 
 
@@ -93,15 +96,10 @@ class MetricFields(msgspec.Struct, kw_only=True):
 
     def event(self, event_id: str, time_s: float, catalog: Catalog) -> MetricSample:
         """As for requests; raises `RefusalError` also if the value is no number."""
-        return MetricSample(
-            event_id,
-            time_s,
-            self.name,
-            _number(self.value),
-            known_module(self.module, catalog),
-            known_region(self.region, catalog),
-            tuple(sorted(self.labels.items())),
-        )
+        module, region = catalog.place(self.module, self.region)
+        labels = tuple(sorted(self.labels.items()))
+        value = finite_number(self.value)
+        return MetricSample(event_id, time_s, self.name, value, module, region, labels)
 
 
 class HeartbeatFields(msgspec.Struct, kw_only=True):
@@ -164,7 +162,7 @@ class BareJson:
         body: bytes,
         catalog: Catalog,
         record_time_s: float | None,
-    ) -> Event:
+    ) -> Outcomes:
         try:
             wire = _DECODER.decode(body)
         except msgspec.ValidationError:
@@ -173,7 +171,7 @@ class BareJson:
         if wire.version != CONTRACT_VERSION:
             raise _unknown_version(wire.version)
         time_s = event_time_s(wire.time, record_time_s, catalog.future_skew_max_s)
-        return wire.event(wire.id, time_s, catalog)
+        return (wire.event(wire.id, time_s, catalog),)
 
 
 def contract_schema() -> dict[str, Any]:
@@ -184,25 +182,6 @@ def contract_schema() -> dict[str, Any]:
         "title": f"MPLP event, version {CONTRACT_VERSION}",
         **schema,
     }
-
-
-def known_module(name: str, catalog: Catalog) -> str:
-    """The configured module, or a `RefusalError`."""
-    found = catalog.module(name)
-    if found is None:
-        raise RefusalError(RejectReason.UNKNOWN_MODULE, f"{name!r} is no configured module")
-    return found
-
-
-def known_region(name: str | None, catalog: Catalog) -> str:
-    """The configured region, or a `RefusalError`."""
-    found = catalog.region(name)
-    if found is None:
-        what = (
-            "there is no region and no default" if name is None else f"{name!r} is not configured"
-        )
-        raise RefusalError(RejectReason.UNKNOWN_REGION, what)
-    return found
 
 
 def _refuse_other_kind(head: _Head) -> None:
@@ -217,7 +196,7 @@ def _unknown_version(version: int) -> RefusalError:
     return RefusalError(RejectReason.UNKNOWN_VERSION, sentence)
 
 
-def _number(value: float | str) -> float:
+def finite_number(value: float | str) -> float:
     """The value of a sample; senders that write numbers as text are taken at their word."""
     if isinstance(value, str):
         value = float(value) if _NUMBER.fullmatch(value.strip()) else math.nan

@@ -21,13 +21,18 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 DETAIL_CHARACTERS_MAX = 200
 
+OTHER = "other"
+"""Module and region of an event that names one we were not told of: counted, never kept by name."""
+
 
 class RequestEvent(msgspec.Struct, frozen=True, gc=False, tag="request", tag_field="kind"):
     """Requests that arrived at a module in a region.
 
     `requests` is the event's count divided by its sample rate. `pinned` requests carry the region
     header and cannot be moved. An empty `event_id` says that the sender gave none: such an event is
-    never taken for a duplicate.
+    never taken for a duplicate. `variance` is what sampling adds to the uncertainty of `requests`:
+    of n reported out of every 1/p requests each, the total n/p has the variance n (1-p)/p^2
+    (Horvitz and Thompson 1952, Bernoulli sampling).
     """
 
     event_id: str
@@ -37,6 +42,7 @@ class RequestEvent(msgspec.Struct, frozen=True, gc=False, tag="request", tag_fie
     requests: float
     pinned: bool
     caller: str | None = None
+    variance: float = 0.0
 
 
 class MetricSample(msgspec.Struct, frozen=True, tag="metric", tag_field="kind"):
@@ -78,10 +84,8 @@ class RejectReason(enum.StrEnum):
     """Neither a request, a metric nor a heartbeat."""
     UNKNOWN_VERSION = "unknown_version"
     """A version of the contract that this release cannot read."""
-    UNKNOWN_MODULE = "unknown_module"
-    """The module is not one of the configured ones."""
-    UNKNOWN_REGION = "unknown_region"
-    """The region is not one of the configured ones, or there is none and no default."""
+    MISSING_REGION = "missing_region"
+    """There is no region, and no default for those that have none."""
     INVALID_TIME = "invalid_time"
     """No time at all, a time without zone, or one before the year 1990."""
     FUTURE_TIME = "future_time"
@@ -103,8 +107,12 @@ class RefusalError(Exception):
         self.rejected = Rejected(reason, detail[:DETAIL_CHARACTERS_MAX])
 
 
+Outcomes = Sequence[Event | Rejected]
+"""What one record holds: one event, or as many as a batch has, each accepted or set aside."""
+
+
 class Format(Protocol):
-    """One way to write an event down. A new one is a file of its own and a line in the registry."""
+    """One way to write events down. A new one is a file of its own and a line in the registry."""
 
     @property
     def name(self) -> str:
@@ -117,6 +125,6 @@ class Format(Protocol):
 
     def decode(
         self, headers: Headers, body: bytes, catalog: Catalog, record_time_s: float | None
-    ) -> Event:
+    ) -> Outcomes:
         """Raise `RefusalError`, `msgspec.MsgspecError` or `UnicodeDecodeError` on a bad record."""
         ...

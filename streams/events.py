@@ -1,4 +1,4 @@
-"""Decodes a record's bytes and headers into an event, or into the reason why it is none.
+"""Decodes a record's bytes and headers into its events, or into the reason why it holds none.
 
 `streams/ingest.py` and `streams/source_file.py` call `decode` once for each record; the formats
 stand in files of their own behind the registry `FORMATS`. Pure: no clock, network or log. Must
@@ -18,6 +18,7 @@ from streams.event_types import (
     Headers,
     Heartbeat,
     MetricSample,
+    Outcomes,
     RefusalError,
     Rejected,
     RejectReason,
@@ -32,6 +33,7 @@ __all__ = [
     "Headers",
     "Heartbeat",
     "MetricSample",
+    "Outcomes",
     "RejectReason",
     "Rejected",
     "RequestEvent",
@@ -45,27 +47,30 @@ FORMATS: tuple[Format, ...] = (StructuredCloudEvent(), BinaryCloudEvent(), BareJ
 
 def decode(
     body: bytes | None, headers: Headers, catalog: Catalog, *, record_time_s: float | None
-) -> Event | Rejected:
-    """One record's event. `record_time_s` is the record's own timestamp, epoch seconds.
+) -> Outcomes:
+    """One record's events. `record_time_s` is the record's own timestamp, epoch seconds.
 
     The timestamp stands in for a missing event time and is the reference for times in the future.
     """
     if body is None:
-        return Rejected(RejectReason.TOMBSTONE, "the record has no value")
+        return (Rejected(RejectReason.TOMBSTONE, "the record has no value"),)
     if len(body) > catalog.body_bytes_max:
         sentence = f"{len(body)} bytes, at most {catalog.body_bytes_max}"
-        return Rejected(RejectReason.OVERSIZE, sentence)
+        return (Rejected(RejectReason.OVERSIZE, sentence),)
     try:
         for form in FORMATS:
             if form.recognises(headers, body):
                 return form.decode(headers, body, catalog, record_time_s)
     except (RefusalError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return _rejected(error)
-    return Rejected(RejectReason.UNSUPPORTED_FORMAT, "no format claims this record")
+        return (rejection(error),)
+    return (Rejected(RejectReason.UNSUPPORTED_FORMAT, "no format claims this record"),)
 
 
-def _rejected(error: Exception) -> Rejected:
-    """msgspec raises `RecursionError` on deep nesting and `UnicodeDecodeError` on broken text."""
+def rejection(error: Exception) -> Rejected:
+    """What to say of an error that a format may raise.
+
+    msgspec raises `RecursionError` on deep nesting and `UnicodeDecodeError` on broken text.
+    """
     if isinstance(error, RefusalError):
         return error.rejected
     invalid = isinstance(error, msgspec.ValidationError)

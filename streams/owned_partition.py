@@ -74,21 +74,23 @@ class OwnedPartition:
             if windows.skipping_partial and record.timestamp_type == LOG_APPEND_TIME:
                 # In the broker's time what is missing came before; senders' clocks promise nothing.
                 windows.lost_before(record.timestamp / 1000)
-            event = decode(record.value, record.headers, catalog, record_time_s=time_s)
-            if not isinstance(event, (Rejected, MetricSample)):
-                counts[windows.add(event, offset)] += 1
-                continue
             windows.pass_by(offset)
-            if offset < windows.replay_until:
-                counts["replayed"] += 1
-            elif isinstance(event, Rejected):
-                counts[event.reason] += 1
+            rejected: Rejected | None = None
+            for event in decode(record.value, record.headers, catalog, record_time_s=time_s):
+                if not isinstance(event, (Rejected, MetricSample)):
+                    counts[windows.add(event, offset)] += 1
+                elif offset < windows.replay_until:
+                    counts["replayed"] += 1
+                elif isinstance(event, Rejected):
+                    counts[event.reason] += 1
+                    rejected = rejected or event
+                else:
+                    counts["metric"] += 1
+                    if on_metric is not None:
+                        on_metric(event)
+            if rejected is not None:
                 limit = self._policy.dead_letter_bytes_max
-                self._dead_letters.append(dead_letter(record, event, limit))
-            else:
-                counts["metric"] += 1
-                if on_metric is not None:
-                    on_metric(event)
+                self._dead_letters.append(dead_letter(record, rejected, limit))
 
     def is_due(self, now_s: float, *, idle: bool) -> bool:
         """Whether something should go out now."""

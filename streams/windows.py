@@ -45,7 +45,7 @@ import msgspec
 
 from streams.demand import DemandCell, DemandPart, Progress
 from streams.duplicates import DuplicateFilter
-from streams.event_types import Heartbeat, RequestEvent
+from streams.event_types import OTHER, Heartbeat, RequestEvent
 from streams.gaps import Gaps, bounded, united
 
 CHECKPOINT_VERSION = 1
@@ -59,6 +59,8 @@ class Verdict(enum.StrEnum):
     """Its bucket was closed before it came."""
     DUPLICATE = "duplicate"
     """An event of this id was counted in this bucket."""
+    OTHER = "other"
+    """It names a module or a region that is not ours."""
     REPLAYED = "replayed"
     """Read again after a restart; what was to be done with it was done before."""
 
@@ -176,8 +178,8 @@ class PartitionWindows:
             self._skip.until_max_s = until_s if known_s is None else min(known_s, until_s)
 
     def add(self, event: RequestEvent | Heartbeat, offset: int) -> Verdict:
-        """Count an event. Offsets of a partition come in order, each once between restarts."""
-        assert offset >= self.position, "the records of a partition come in offset order"
+        """Count an event. Offsets come in order; the events of one record share theirs."""
+        assert offset >= self.position - 1, "the records of a partition come in offset order"
         self.position = offset + 1
         time_s = event.time_s
         if self._skip is not None:
@@ -186,6 +188,8 @@ class PartitionWindows:
             self._see(time_s)
         if isinstance(event, Heartbeat):
             return Verdict.COUNTED
+        if event.module == OTHER:
+            return Verdict.REPLAYED if offset < self.replay_until else Verdict.OTHER
         start_s = int(time_s // self.bucket_s) * self.bucket_s
         if start_s < self.closed_through_s:
             return Verdict.REPLAYED if offset < self.replay_until else Verdict.LATE

@@ -57,7 +57,8 @@ def header_pairs(text: str) -> list[tuple[str, bytes]]:
 
 
 def read(body: bytes | None, headers: Headers = ()) -> object:
-    return decode(body, headers, CATALOG, record_time_s=RECORD_TIME_S)
+    (outcome,) = decode(body, headers, CATALOG, record_time_s=RECORD_TIME_S)
+    return outcome
 
 
 @pytest.mark.parametrize("example", examples(blocks(TEXT)))

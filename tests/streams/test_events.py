@@ -12,6 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.event_types import OTHER
 from streams.events import (
     Catalog,
     Headers,
@@ -52,7 +53,8 @@ def read(
     catalog: Catalog = CATALOG,
     record_time_s: float | None = NOON_S,
 ) -> object:
-    return decode(body, headers, catalog, record_time_s=record_time_s)
+    (outcome,) = decode(body, headers, catalog, record_time_s=record_time_s)
+    return outcome
 
 
 def a_request_read(**changed: object) -> RequestEvent:
@@ -64,7 +66,7 @@ def a_request_read(**changed: object) -> RequestEvent:
 def test_request_says_what_the_contract_says() -> None:
     event = read(a_body(count=30, sample_rate=0.1, routing="pinned", caller="plan"))
 
-    assert event == RequestEvent("7", NOON_S, "core", "eu-west-1", 300.0, True, "plan")
+    assert event == RequestEvent("7", NOON_S, "core", "eu-west-1", 300.0, True, "plan", 2700.0)
 
 
 def test_what_may_be_missing_has_its_default() -> None:
@@ -159,8 +161,6 @@ REJECTED = {
     "another kind": (a_body(kind="invoice"), RejectReason.UNKNOWN_KIND),
     "no kind": (b'{"module":"core"}', RejectReason.UNKNOWN_KIND),
     "another version": (a_body(version=2), RejectReason.UNKNOWN_VERSION),
-    "another module": (a_body(module="billing"), RejectReason.UNKNOWN_MODULE),
-    "another region": (a_body(region="mars-1"), RejectReason.UNKNOWN_REGION),
     "a time without zone": (a_body(time="2026-01-01T12:00:00"), RejectReason.INVALID_TIME),
     "a day that is none": (a_body(time="2026-02-30T12:00:00Z"), RejectReason.INVALID_TIME),
     "a time before ours": (a_body(time=12), RejectReason.INVALID_TIME),
@@ -178,6 +178,19 @@ def test_bad_record_is_rejected_for_its_reason(body: bytes | None, reason: Rejec
     assert 0 < len(rejected.detail) <= 200
 
 
+@pytest.mark.parametrize("unknown", [{"module": "billing"}, {"region": "mars-1"}])
+def test_what_is_not_configured_is_other_and_no_error(unknown: dict[str, str]) -> None:
+    event = a_request_read(**unknown)
+
+    assert (event.module, event.region) == (OTHER, OTHER)
+
+
+def test_sampled_events_say_how_uncertain_their_total_is() -> None:
+    # Of 30 reported at one in ten the total is 300 with a variance of 30 * 0.9 / 0.01.
+    assert a_request_read(count=30, sample_rate=0.1).variance == pytest.approx(2700)
+    assert a_request_read(count=30).variance == 0
+
+
 def test_clock_that_is_a_minute_fast_counts_as_the_records_time() -> None:
     assert a_request_read(time="2026-01-01T12:01:00Z").time_s == NOON_S
 
@@ -193,7 +206,7 @@ def test_without_a_default_the_region_must_be_there() -> None:
     rejected = read(b'{"kind":"request","module":"core"}', catalog=Catalog(MODULES, ("eu-west-1",)))
 
     assert isinstance(rejected, Rejected)
-    assert rejected.reason == RejectReason.UNKNOWN_REGION
+    assert rejected.reason == RejectReason.MISSING_REGION
 
 
 @given(

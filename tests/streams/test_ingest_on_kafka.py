@@ -135,7 +135,6 @@ BAD = {
     "malformed ": b'{"kind":"metric","module":"core","name":"x","value":NaN}',
     "oversize": b'{"kind":"request","module":"' + b"x" * 5_000_000 + b'"}',
     " malformed": b'{"x":' * 10_000,
-    "unknown_module": b'{"kind":"request","module":"billing","region":"us-east-1"}',
     "future_time": b'{"kind":"heartbeat","time":"2099-01-01T00:00:00Z"}',
     "tombstone": None,
 }
