@@ -18,6 +18,7 @@ from rigs.artifacts import BuildError, kafka_jars, kubernetes_servers
 from rigs.kafka import KafkaBroker
 from rigs.kubernetes import ControlPlane
 from rigs.process import ServerError
+from rigs.secured_kafka import SecuredKafkaBroker
 from rigs.toolchain import ToolMissingError
 
 _KEPT_LOGS = Path("build") / "rig-logs"
@@ -26,11 +27,12 @@ _CANNOT_RUN = (BuildError, ServerError, ToolMissingError)
 _BUILDS = {
     "kafka_broker": kafka_jars,
     "own_kafka_broker": kafka_jars,
+    "secured_kafka_broker": kafka_jars,
     "control_plane": kubernetes_servers,
     "own_control_plane": kubernetes_servers,
 }
 
-_Rig = TypeVar("_Rig", KafkaBroker, ControlPlane)
+_Rig = TypeVar("_Rig", KafkaBroker, SecuredKafkaBroker, ControlPlane)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,12 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A cluster for the whole session: make a namespace for each test."""
     plane = ControlPlane()
     yield from _running(plane, request.session)
+
+
+@pytest.fixture(scope="session")
+def secured_kafka_broker(request: pytest.FixtureRequest) -> Iterator[SecuredKafkaBroker]:
+    """A broker with passwords and certificates for the session: make a user for each test."""
+    yield from _running(SecuredKafkaBroker(), request.session)
 
 
 @pytest.fixture

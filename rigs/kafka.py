@@ -1,7 +1,8 @@
 """A real single-node Kafka broker on loopback, KRaft mode, for tests and for people.
 
-Called by `rigs.fixtures` and `python -m rigs up`. Must never keep its data after `stop`,
-create a topic nobody asked for, or change its address while it exists.
+Called by `rigs.fixtures` and `python -m rigs up`; `rigs.secured_kafka` adds listeners to it. Must
+never keep its data after `stop`, create a topic nobody asked for, or change its address while it
+exists.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_listeners}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -142,6 +143,14 @@ class KafkaBroker:
     ) -> None:
         self.stop()
 
+    def _more_listeners(self) -> dict[str, int]:
+        """Further listeners by name, with their ports."""
+        return {}
+
+    def _more_properties(self, folder: Path) -> str:
+        """What these need; whatever files it names are written here."""
+        return ""
+
     def _started(self) -> ServerProcess:
         if self._process is None:
             raise RuntimeError("the broker has not been started")
@@ -152,12 +161,15 @@ class KafkaBroker:
         class_path = f"{artifacts.kafka_jars()}/*"
         self._folder = scratch.new_folder("kafka")
         properties = self._folder / "server.properties"
+        more = "".join(f",{name}://127.0.0.1:{at}" for name, at in self._more_listeners().items())
         properties.write_text(
             _PROPERTIES.format(
                 port=self._address[1],
                 controller_port=self._controller_port,
+                more_listeners=more,
                 data=self._folder / "data",
             )
+            + self._more_properties(self._folder)
         )
         self._format([java, "-cp", class_path, "kafka.tools.StorageTool"], properties)
         command: list[str | Path] = [java, "-Xmx512m", "-cp", class_path, "kafka.Kafka", properties]

@@ -15,14 +15,20 @@ from typing import Any, Literal
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from aiokafka.helpers import create_ssl_context
 from aiokafka.partitioner import murmur2
+
+from streams.secret_files import PasswordFile, TrustFiles
 
 _CREATE_TIMEOUT_MS = 15_000
 
 
 class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the brokers. Secrets are files, read when a client is made and never kept."""
+    """How to reach the brokers. Secrets are files, read anew for each connection.
+
+    `metadata_max_age_s` is how soon a client hears of partitions that were added to a topic. It has
+    to be less than the lateness of the windows: until ingest knows a partition, nobody waits for
+    its events, and Kafka's own five minutes are longer than buckets stay open.
+    """
 
     bootstrap_servers: str
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -33,12 +39,14 @@ class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
     ssl_certificate_file: Path | None = None
     ssl_key_file: Path | None = None
     client_id: str = "mplp-predictor"
+    metadata_max_age_s: float = 10.0
 
     def options(self) -> dict[str, Any]:
         """What every aiokafka client takes; raises `OSError` if a file of a secret is missing."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap_servers,
             "client_id": self.client_id,
+            "metadata_max_age_ms": int(self.metadata_max_age_s * 1000),
             "security_protocol": self.security_protocol,
         }
         if self.security_protocol.startswith("SASL"):
@@ -49,17 +57,13 @@ class KafkaConnection(msgspec.Struct, frozen=True, kw_only=True):
             options["ssl_context"] = self.ssl_context()
         return options
 
-    def sasl_password(self) -> str | None:
-        """The password's file without its last line break."""
-        if self.sasl_password_file is None:
-            return None
-        return self.sasl_password_file.read_text().rstrip("\r\n")
+    def sasl_password(self) -> PasswordFile | None:
+        """What the password's file holds, without its last line break."""
+        return None if self.sasl_password_file is None else PasswordFile(self.sasl_password_file)
 
-    def ssl_context(self) -> Any:
+    def ssl_context(self) -> TrustFiles:
         """Verifies the broker against the CA file, or against the system's authorities."""
-        return create_ssl_context(
-            cafile=self.ssl_ca_file, certfile=self.ssl_certificate_file, keyfile=self.ssl_key_file
-        )
+        return TrustFiles(self.ssl_ca_file, self.ssl_certificate_file, self.ssl_key_file)
 
 
 class Topics(msgspec.Struct, frozen=True, kw_only=True):
