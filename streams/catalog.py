@@ -8,9 +8,12 @@ labels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from streams.arrivals import Arrivals
 from streams.event_types import OTHER, RefusalError, RejectReason
+from streams.format_options import FormatOptions
+from streams.schema_readers import schema_readers
 
 UNKNOWN_NAMES_KEPT = 32
 """How many of the names that are not ours are remembered, to be shown to a person."""
@@ -41,14 +44,25 @@ class Catalog:
         default_region: str | None = None,
         future_skew_max_s: float = 300.0,
         body_bytes_max: int = 1 << 20,
+        options: FormatOptions | None = None,
     ) -> None:
+        """Raises `ValueError` for names that cannot be told apart or are not configured, and for
+        schemas that cannot be read.
+
+        `options` say how records are written where they do not say so themselves.
+        """
         self.modules = tuple(modules)
         self.regions = tuple(regions)
         self.default_region = default_region
         self.future_skew_max_s = future_skew_max_s
         self.body_bytes_max = body_bytes_max
-        self._modules = _closed_set(self.modules, _normal, "module")
-        self._regions = _closed_set(self.regions, str.casefold, "region")
+        self.options = options or FormatOptions()
+        self.arrivals = Arrivals(self.options)
+        self.schema_readers = schema_readers(self.options.schemas)
+        aliases = self.options.module_aliases
+        self._modules = _closed_set(self.modules, aliases, _normal, "module")
+        aliases = self.options.region_aliases
+        self._regions = _closed_set(self.regions, aliases, str.casefold, "region")
         if default_region is not None and default_region not in self.regions:
             raise ValueError(f"the default region {default_region!r} is not one of {self.regions}")
         self.unknown_names: set[str] = set()
@@ -100,13 +114,21 @@ def _normal(name: str) -> str:
     return _KIND.sub("", _REPLICA.sub("", bare)) or bare
 
 
-def _closed_set(names: tuple[str, ...], normal: Callable[[str], str], what: str) -> dict[str, str]:
+def _closed_set(
+    names: tuple[str, ...], aliases: Mapping[str, str], normal: Callable[[str], str], what: str
+) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         key = normal(name)
         if key in found:
             raise ValueError(f"the {what}s {found[key]!r} and {name!r} cannot be told apart")
         found[key] = name
+    for alias, name in aliases.items():
+        if name not in names:
+            raise ValueError(f"the {what} alias {alias!r} means {name!r}, which is not configured")
+        other = found.setdefault(normal(alias), name)
+        if other != name:
+            raise ValueError(f"the {what} alias {alias!r} means {name!r}, but {other!r} already")
     return found
 
 

@@ -1,8 +1,9 @@
 """Our own contract: an event as one JSON object, and the fields that CloudEvents carry as data.
 
-`streams/events.py` registers `BareJson`; `streams/cloudevents.py` decodes the same fields without
-the envelope's. One typed decode does parsing and checking; unknown fields are ignored, so a sender
-may add some. Must never keep a body or put it into an error.
+`streams/json_events.py` decodes it; `streams/cloudevents.py` decodes the same fields without the
+envelope's, and `streams/event_batches.py` has them as arrays. One typed decode does parsing and
+checking; unknown fields are ignored, so a sender may add some. Must never keep a body or put it
+into an error.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from msgspec import Meta
 from streams.catalog import Catalog
 from streams.event_time import TIME_CHARACTERS_MAX, event_time_s
 from streams.event_types import (
-    Headers,
+    Around,
+    Event,
     Heartbeat,
     MetricSample,
-    Outcomes,
     RefusalError,
     RejectReason,
     RequestEvent,
@@ -28,9 +29,15 @@ from streams.event_types import (
 
 CONTRACT_VERSION = 1
 
+ID_CHARACTERS_MAX = 128
+
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 EventId = Annotated[
-    str, Meta(max_length=128, description="Tells a repetition from a second event; may be missing.")
+    str,
+    Meta(
+        max_length=ID_CHARACTERS_MAX,
+        description="Tells a repetition from a second event; may be missing.",
+    ),
 ]
 Version = Annotated[
     int, Meta(ge=0, le=1_000_000, description="Version of this contract; missing means 1.")
@@ -69,9 +76,14 @@ class RequestFields(msgspec.Struct, kw_only=True):
     routing: Routing = "weighted"
     caller: Name | None = None
 
-    def event(self, event_id: str, time_s: float, catalog: Catalog) -> RequestEvent:
-        """Look module and region up; raises `RefusalError` if there is no region at all."""
-        module, region = catalog.place(self.module, self.region)
+    def event(
+        self, event_id: str, time_s: float, catalog: Catalog, region: str | None = None
+    ) -> RequestEvent:
+        """Look module and region up; raises `RefusalError` if there is no region at all.
+
+        The argument `region` stands in for an event that names none.
+        """
+        module, region = catalog.place(self.module, region if self.region is None else self.region)
         one_in = 1 / self.sample_rate
         return RequestEvent(
             event_id,
@@ -94,9 +106,11 @@ class MetricFields(msgspec.Struct, kw_only=True):
     region: Region | None = None
     labels: Annotated[dict[Label, Label], Meta(max_length=32)] = {}
 
-    def event(self, event_id: str, time_s: float, catalog: Catalog) -> MetricSample:
+    def event(
+        self, event_id: str, time_s: float, catalog: Catalog, region: str | None = None
+    ) -> MetricSample:
         """As for requests; raises `RefusalError` also if the value is no number."""
-        module, region = catalog.place(self.module, self.region)
+        module, region = catalog.place(self.module, region if self.region is None else self.region)
         labels = tuple(sorted(self.labels.items()))
         value = finite_number(self.value)
         return MetricSample(event_id, time_s, self.name, value, module, region, labels)
@@ -105,8 +119,10 @@ class MetricFields(msgspec.Struct, kw_only=True):
 class HeartbeatFields(msgspec.Struct, kw_only=True):
     """A heartbeat says nothing besides id and time."""
 
-    def event(self, event_id: str, time_s: float, catalog: Catalog) -> Heartbeat:
-        """A heartbeat at this time."""
+    def event(
+        self, event_id: str, time_s: float, catalog: Catalog, region: str | None = None
+    ) -> Heartbeat:
+        """A heartbeat at this time; where is of no importance."""
         return Heartbeat(event_id, time_s)
 
 
@@ -148,30 +164,23 @@ _DECODER: msgspec.json.Decoder[Request | Metric | Beat] = msgspec.json.Decoder(
 _HEAD = msgspec.json.Decoder(_Head)
 
 
-class BareJson:
-    """The contract as a plain JSON object; takes every record that no other format claims."""
+def contract_event(
+    body: bytes, catalog: Catalog, record_time_s: float | None, around: Around
+) -> Event:
+    """The event of a body in the contract; raises one of `DECODE_ERRORS`.
 
-    name = "JSON"
-
-    def recognises(self, headers: Headers, body: bytes) -> bool:
-        return True
-
-    def decode(
-        self,
-        headers: Headers,
-        body: bytes,
-        catalog: Catalog,
-        record_time_s: float | None,
-    ) -> Outcomes:
-        try:
-            wire = _DECODER.decode(body)
-        except msgspec.ValidationError:
-            _refuse_other_kind(_HEAD.decode(body))
-            raise
-        if wire.version != CONTRACT_VERSION:
-            raise _unknown_version(wire.version)
-        time_s = event_time_s(wire.time, record_time_s, catalog.future_skew_max_s)
-        return (wire.event(wire.id, time_s, catalog),)
+    A body of another kind is refused as UNKNOWN_KIND.
+    """
+    try:
+        wire = _DECODER.decode(body)
+    except msgspec.ValidationError:
+        _refuse_other_kind(_HEAD.decode(body))
+        raise
+    if wire.version != CONTRACT_VERSION:
+        raise _unknown_version(wire.version)
+    time = around.time if wire.time is None else wire.time
+    time_s = event_time_s(time, record_time_s, catalog.future_skew_max_s)
+    return wire.event(wire.id or around.event_id, time_s, catalog, around.region)
 
 
 def contract_schema() -> dict[str, Any]:
@@ -186,7 +195,7 @@ def contract_schema() -> dict[str, Any]:
 
 def _refuse_other_kind(head: _Head) -> None:
     if head.kind not in KINDS:
-        raise RefusalError(RejectReason.UNKNOWN_KIND, f"kind {head.kind!r} is none of {KINDS}")
+        raise RefusalError(RejectReason.UNKNOWN_KIND, f"kind {head.kind[:64]!r} is none of {KINDS}")
     if head.version != CONTRACT_VERSION:
         raise _unknown_version(head.version)
 

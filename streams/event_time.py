@@ -17,6 +17,9 @@ TIME_CHARACTERS_MAX = 64
 EARLIEST_S = 631_152_000.0
 """1990-01-01: before it is a broken clock or another unit; public load traces begin in 1995."""
 
+LATEST_S = 1e11
+"""Where numbers begin to be milliseconds."""
+
 # Seconds reach 1e11 in the year 5138; the same instant in milliseconds is a thousand times more.
 _SCALES = ((10**11, 1.0), (10**14, 1e3), (10**17, 1e6), (10**20, 1e9))
 
@@ -35,28 +38,37 @@ def event_time_s(
     believed, it would push the watermark ahead and make everybody else late.
     """
     if isinstance(time, str):
-        time_s = _rfc3339_s(time)
+        time_s = rfc3339_s(time)
     elif time is not None:
         time_s = _scaled_s(time)
     elif record_time_s is not None:
         time_s = record_time_s
     else:
         raise RefusalError(RejectReason.INVALID_TIME, "neither the event nor the record has a time")
-    if time_s < EARLIEST_S:
-        raise RefusalError(RejectReason.INVALID_TIME, f"{time!r} lies before the year 1990")
+    return checked_time_s(time_s, record_time_s, future_skew_max_s)
+
+
+def checked_time_s(time_s: float, record_time_s: float | None, future_skew_max_s: float) -> float:
+    """The same for a time that is in epoch seconds already; one that is no number is refused."""
+    if not EARLIEST_S <= time_s < LATEST_S:
+        sentence = f"{time_s:g} s since 1970 lies before 1990 or after the year 5138"
+        raise RefusalError(RejectReason.INVALID_TIME, sentence)
     if record_time_s is None or time_s <= record_time_s:
         return time_s
     ahead_s = time_s - record_time_s
     if ahead_s > future_skew_max_s:
         raise RefusalError(
             RejectReason.FUTURE_TIME,
-            f"{time!r} is {ahead_s:.0f} s after the record, at most {future_skew_max_s:.0f} s",
+            f"{time_s:.3f} is {ahead_s:.0f} s after the record, at most {future_skew_max_s:.0f} s",
         )
     return record_time_s
 
 
-def _rfc3339_s(text: str) -> float:
-    """RFC 3339 section 5.6, any number of fraction digits, seconds 00 to 60."""
+def rfc3339_s(text: str) -> float:
+    """Epoch seconds: RFC 3339 section 5.6, any number of fraction digits, seconds 00 to 60.
+
+    Raises `RefusalError` with INVALID_TIME.
+    """
     if text[-1:] in ("Z", "z"):
         zone, fraction = "Z", text[19:-1]
     else:

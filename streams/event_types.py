@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -45,8 +45,29 @@ class RequestEvent(msgspec.Struct, frozen=True, gc=False, tag="request", tag_fie
     variance: float = 0.0
 
 
-class MetricSample(msgspec.Struct, frozen=True, tag="metric", tag_field="kind"):
-    """One sample of a metric; it is demand of no kind until somebody maps its name."""
+class SampleType(enum.StrEnum):
+    """What kind of value a sample says it has, in OpenTelemetry's words (metrics data model)."""
+
+    UNKNOWN = "unknown"
+    """The sender does not say; the metric's name has to."""
+    GAUGE = "gauge"
+    """A value of this instant, or a sum that may also fall."""
+    CUMULATIVE = "cumulative"
+    """A count since `start_s`, or since somebody knows when."""
+    DELTA = "delta"
+    """A count since the sample before, or since `start_s`."""
+
+
+class MetricSample(
+    msgspec.Struct, frozen=True, repr_omit_defaults=True, tag="metric", tag_field="kind"
+):
+    """One sample of a metric; `streams/counters.py` makes demand of those whose name means it.
+
+    `labels` are the sample's own, in the order of their names. `source` tells apart what the
+    labels do not: a digest of the OpenTelemetry resource and scope, empty elsewhere. `replica` is
+    which of several identical Prometheus servers took the sample. `start_s` is where a count began,
+    epoch seconds.
+    """
 
     event_id: str
     time_s: float
@@ -55,6 +76,10 @@ class MetricSample(msgspec.Struct, frozen=True, tag="metric", tag_field="kind"):
     module: str
     region: str
     labels: tuple[tuple[str, str], ...] = ()
+    type: SampleType = SampleType.UNKNOWN
+    start_s: float | None = None
+    source: str = ""
+    replica: str = ""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False, tag="heartbeat", tag_field="kind"):
@@ -62,6 +87,17 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False, tag="heartbeat", tag_fiel
 
     event_id: str
     time_s: float
+
+
+class Ignored(Heartbeat, frozen=True, gc=False, tag="ignored", tag_field="kind"):
+    """Events that were read and are no arrivals: the end of a request, a span inside a service.
+
+    They count for nothing but prove that the feed is alive, so they are a heartbeat too. `what`
+    says it for a person, in the sender's words; `events` is how many of them the record held.
+    """
+
+    what: str = ""
+    events: int = 1
 
 
 Event = RequestEvent | MetricSample | Heartbeat
@@ -73,15 +109,15 @@ class RejectReason(enum.StrEnum):
     TOMBSTONE = "tombstone"
     """The record has no value."""
     OVERSIZE = "oversize"
-    """The value is longer than `Catalog.body_bytes_max`; it was not parsed."""
+    """The value is longer than `Catalog.body_bytes_max`, or holds more events than a record may."""
     UNSUPPORTED_FORMAT = "unsupported_format"
     """A content type or a mode that no decoder knows, such as a CloudEvents batch."""
     MALFORMED = "malformed"
-    """Not JSON: broken text, NaN, nested too deep."""
+    """Not what its format is: broken text, NaN, nested too deep, bytes missing."""
     INVALID_FIELD = "invalid_field"
-    """JSON, but a field is missing, has another type or lies outside its bounds."""
+    """A field is missing, has another type or lies outside its bounds."""
     UNKNOWN_KIND = "unknown_kind"
-    """Neither a request, a metric nor a heartbeat."""
+    """Neither a request, a metric nor a heartbeat, in none of the shapes that are known."""
     UNKNOWN_VERSION = "unknown_version"
     """A version of the contract that this release cannot read."""
     MISSING_REGION = "missing_region"
@@ -107,6 +143,37 @@ class RefusalError(Exception):
         self.rejected = Rejected(reason, detail[:DETAIL_CHARACTERS_MAX])
 
 
+def rejection(error: Exception) -> Rejected:
+    """What to say of one of `DECODE_ERRORS`.
+
+    msgspec raises `RecursionError` on deep nesting and `UnicodeDecodeError` on broken text.
+    """
+    if isinstance(error, RefusalError):
+        return error.rejected
+    invalid = isinstance(error, msgspec.ValidationError)
+    reason = RejectReason.INVALID_FIELD if invalid else RejectReason.MALFORMED
+    return RefusalError(reason, str(error)).rejected
+
+
+DECODE_ERRORS = (RefusalError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a format may raise for what a sender wrote; a batch catches it for each of its events."""
+
+EVENTS_PER_RECORD_MAX = 100_000
+"""More are refused; the shortest event of ours has twelve bytes, so one megabyte holds no more."""
+
+
+class Around(NamedTuple):
+    """What surrounds an event and stands in for what it does not say itself.
+
+    A message that wraps it or the record's headers; `module` is a hint, given by whoever sent it.
+    """
+
+    event_id: str = ""
+    time: str | int | float | None = None
+    region: str | None = None
+    module: str | None = None
+
+
 Outcomes = Sequence[Event | Rejected]
 """What one record holds: one event, or as many as a batch has, each accepted or set aside."""
 
@@ -116,15 +183,26 @@ class Format(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in the documentation."""
+        """The name in the documentation and in `FormatOptions.format`."""
         ...
 
-    def recognises(self, headers: Headers, body: bytes) -> bool:
-        """Whether the record claims to be in this format; must be cheap and must not raise."""
+    def claims(self, media_type: str, headers: Headers) -> bool:
+        """Whether the headers say that the record is in this format.
+
+        `media_type` is the content type in lower case, without parameters. Must not raise.
+        """
+        ...
+
+    def recognises(self, body: bytes) -> bool:
+        """Whether a record whose headers name no format is in this one, by its bytes or keys.
+
+        Asked for every such record: must be cheap, must not raise, and must not claim what could be
+        valid in another format.
+        """
         ...
 
     def decode(
         self, headers: Headers, body: bytes, catalog: Catalog, record_time_s: float | None
     ) -> Outcomes:
-        """Raise `RefusalError`, `msgspec.MsgspecError` or `UnicodeDecodeError` on a bad record."""
+        """Raise one of `DECODE_ERRORS` on a bad record."""
         ...

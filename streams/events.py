@@ -1,4 +1,4 @@
-"""Decodes a record's bytes and headers into its events, or into the reason why it holds none.
+"""Decodes a record's bytes and headers into its events, or into the reasons why it holds none.
 
 `streams/ingest.py` and `streams/source_file.py` call `decode` once for each record; the formats
 stand in files of their own behind the registry `FORMATS`. Pure: no clock, network or log. Must
@@ -7,31 +7,40 @@ never raise for what a sender wrote, and must give the same verdict when a topic
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.catalog import Catalog
 from streams.cloudevents import BinaryCloudEvent, StructuredCloudEvent
-from streams.event_json import BareJson, contract_schema
+from streams.event_batches import JsonLines, MsgpackBatch
+from streams.event_json import contract_schema
 from streams.event_types import (
+    DECODE_ERRORS,
     Event,
     Format,
     Headers,
     Heartbeat,
+    Ignored,
     MetricSample,
     Outcomes,
     RefusalError,
     Rejected,
     RejectReason,
     RequestEvent,
+    rejection,
 )
+from streams.format_options import FormatOptions
+from streams.json_events import JsonEvents
+from streams.otlp_traces import OtlpJsonTraces, OtlpProtoTraces
+from streams.record_headers import media_type
+from streams.schema_registry_frame import SchemaRegistryFrame
 
 __all__ = [
     "FORMATS",
     "Catalog",
     "Event",
     "Format",
+    "FormatOptions",
     "Headers",
     "Heartbeat",
+    "Ignored",
     "MetricSample",
     "Outcomes",
     "RejectReason",
@@ -41,8 +50,20 @@ __all__ = [
     "decode",
 ]
 
-FORMATS: tuple[Format, ...] = (StructuredCloudEvent(), BinaryCloudEvent(), BareJson())
+FORMATS: tuple[Format, ...] = (
+    StructuredCloudEvent(),
+    BinaryCloudEvent(),
+    JsonLines(),
+    MsgpackBatch(),
+    SchemaRegistryFrame(),
+    OtlpProtoTraces(),
+    OtlpJsonTraces(),
+    JsonEvents(),
+)
 """Asked in this order; the last one takes what the others leave."""
+
+_BY_NAME = {form.name: form for form in FORMATS}
+_NOT_TEXT = ("protobuf", "avro", "msgpack")
 
 
 def decode(
@@ -51,6 +72,8 @@ def decode(
     """One record's events. `record_time_s` is the record's own timestamp, epoch seconds.
 
     The timestamp stands in for a missing event time and is the reference for times in the future.
+    The format is what the headers name, else what the options name for the topic, else what the
+    value looks like.
     """
     if body is None:
         return (Rejected(RejectReason.TOMBSTONE, "the record has no value"),)
@@ -58,21 +81,24 @@ def decode(
         sentence = f"{len(body)} bytes, at most {catalog.body_bytes_max}"
         return (Rejected(RejectReason.OVERSIZE, sentence),)
     try:
-        for form in FORMATS:
-            if form.recognises(headers, body):
-                return form.decode(headers, body, catalog, record_time_s)
-    except (RefusalError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        form = _format_of(body, headers, catalog.options.format)
+        return form.decode(headers, body, catalog, record_time_s)
+    except DECODE_ERRORS as error:
         return (rejection(error),)
-    return (Rejected(RejectReason.UNSUPPORTED_FORMAT, "no format claims this record"),)
 
 
-def rejection(error: Exception) -> Rejected:
-    """What to say of an error that a format may raise.
-
-    msgspec raises `RecursionError` on deep nesting and `UnicodeDecodeError` on broken text.
-    """
-    if isinstance(error, RefusalError):
-        return error.rejected
-    invalid = isinstance(error, msgspec.ValidationError)
-    reason = RejectReason.INVALID_FIELD if invalid else RejectReason.MALFORMED
-    return RefusalError(reason, str(error)).rejected
+def _format_of(body: bytes, headers: Headers, configured: str) -> Format:
+    written = media_type(headers) if headers else ""
+    if headers:
+        for form in FORMATS:
+            if form.claims(written, headers):
+                return form
+    if configured:
+        return _BY_NAME[configured]
+    if written.endswith(_NOT_TEXT):
+        sentence = f"the content type {written!r} tells no format; set `events.format`"
+        raise RefusalError(RejectReason.UNSUPPORTED_FORMAT, sentence)
+    for form in FORMATS:
+        if form.recognises(body):
+            return form
+    raise AssertionError("the last format takes everything")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
+import yaml
 
 from predictor.settings import GUIDE_REPLICAS_MIN
+from streams.arrivals import ARRIVALS
 from streams.cloudevents import EVENT_TYPES
 from streams.dead_letter import dead_letter
 from streams.event_types import Headers, Rejected, RejectReason
-from streams.events import Catalog, contract_schema, decode
+from streams.events import FORMATS, Catalog, FormatOptions, contract_schema, decode
 from tests.docs.pages import REFERENCE, Block, blocks, code, rows, text_of
 
 TEXT = text_of(REFERENCE / "events.md")
@@ -22,16 +27,24 @@ REFUSED = {code(cells[0])[0]: code(cells[2]) for cells in rows(TEXT, "reason")}
 
 
 class Example(NamedTuple):
+    """A record as the page shows it; `read_as` has a line for each of its events."""
+
+    options: FormatOptions
     headers: list[tuple[str, bytes]]
     body: bytes
-    read_as: str
+    read_as: list[str]
+
+
+BODIES: dict[str, Callable[[str], bytes]] = {
+    "json body": str.encode,
+    "text body": str.encode,
+    "hex body": bytes.fromhex,
+}
 
 
 class Record(NamedTuple):
     """What the dead letter reads of aiokafka's record."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes | None
@@ -40,14 +53,25 @@ class Record(NamedTuple):
 
 
 def examples(found: list[Block]) -> list[Example]:
-    """A body, the headers right before it if there are any, and what follows it."""
+    """A body, the headers and options right before it if there are any, and what follows it."""
     made = []
-    for place, block in enumerate(found):
-        if block.kind == "json body":
-            before, after = found[place - 1], found[place + 1]
+    before: dict[str, str] = {}
+    for block, after in pairwise(found):
+        if block.kind in ("text headers", "yaml options"):
+            before[block.kind] = block.text
+            continue
+        if block.kind in BODIES:
             assert after.kind == "python read-as", block.text
-            headers = before.text if place and before.kind == "text headers" else ""
-            made.append(Example(header_pairs(headers), block.text.encode(), after.text))
+            options = yaml.safe_load(before.get("yaml options", "{}"))
+            made.append(
+                Example(
+                    msgspec.convert(options, FormatOptions),
+                    header_pairs(before.get("text headers", "")),
+                    BODIES[block.kind](block.text),
+                    after.text.splitlines(),
+                )
+            )
+        before = {}
     return made
 
 
@@ -63,18 +87,40 @@ def read(body: bytes | None, headers: Headers = ()) -> object:
 
 @pytest.mark.parametrize("example", examples(blocks(TEXT)))
 def test_example_is_read_as_the_page_says(example: Example) -> None:
-    assert repr(read(example.body, example.headers)) == example.read_as
+    catalog = Catalog(
+        GUIDE_REPLICAS_MIN,
+        ("us-east-1", "eu-west-1"),
+        default_region="us-east-1",
+        options=example.options,
+    )
+
+    outcomes = decode(example.body, example.headers, catalog, record_time_s=RECORD_TIME_S)
+
+    assert [repr(one) for one in outcomes] == example.read_as
 
 
-def test_examples_show_all_kinds_and_all_three_ways_to_write_them() -> None:
-    shown = examples(blocks(TEXT))
+def test_examples_show_all_kinds_of_events() -> None:
+    shown = {line.partition("(")[0] for one in examples(blocks(TEXT)) for line in one.read_as}
 
-    kinds = {type(read(one.body, one.headers)).__name__ for one in shown}
-    assert kinds == {"RequestEvent", "MetricSample", "Heartbeat"}
-    names = [{name for name, _ in one.headers} for one in shown]
-    assert any("ce_specversion" in one for one in names)
-    assert {"content-type"} in names
-    assert set() in names
+    assert shown == {"RequestEvent", "MetricSample", "Heartbeat", "Ignored", "Rejected"}
+
+
+def test_every_format_is_in_the_table() -> None:
+    shown = {code(cells[0])[0] for cells in rows(TEXT, "format")}
+
+    # CloudEvents are one format to people: binary mode is the other way to write it.
+    assert shown == {form.name for form in FORMATS} - {"cloudevents_binary"}
+
+
+def test_every_type_that_means_work_is_in_the_table() -> None:
+    shown = {
+        (cells[0], name)
+        for cells in rows(TEXT, "at the module")
+        for name in code(cells[1])
+        if not set("…") & set(name)
+    }
+
+    assert shown == {(module, name) for name, module in ARRIVALS.items()}
 
 
 @pytest.mark.parametrize("reason", RejectReason)
@@ -106,7 +152,7 @@ def test_dead_letter_carries_the_headers_of_the_table() -> None:
     rejected = read(body)
     assert isinstance(rejected, Rejected)
 
-    letter = dead_letter(Record("mplp.requests", 3, 7, 1, None, body), rejected, 16 * 1024)
+    letter = dead_letter(("mplp.requests", 3), Record(7, 1, None, body), rejected, 16 * 1024)
 
     shown = {code(cells[0])[0] for cells in rows(TEXT, "header")}
     assert {name for name, _ in letter.headers} == shown
