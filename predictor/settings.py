@@ -22,6 +22,7 @@ from predictor.core.policy import (
     RegionPolicy,
     RoutePolicy,
 )
+from streams.format_options import FormatOptions
 
 API_VERSION = "predictor.mplp.io/v1alpha1"
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
@@ -59,6 +60,7 @@ class WindowSettings(Section, frozen=True):
     lateness_s: Annotated[float, Meta(ge=0, le=3600)] = 30.0
     future_skew_max_s: Seconds = 300.0
     idle_after_s: Seconds = 30.0
+    amend_s: Annotated[int, Meta(ge=0, le=3600)] = 60
     commit_interval_s: Seconds = 1.0
 
 
@@ -160,6 +162,7 @@ class Settings(Section, frozen=True):
     model_folder: str | None = None
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
+    events: FormatOptions = field(default_factory=FormatOptions)
     history: HistorySettings = field(default_factory=HistorySettings)
     regions: dict[str, RegionSettings] = field(default_factory=_guide_regions)
     modules: dict[str, ModuleSettings] = field(default_factory=_guide_modules)

@@ -24,7 +24,9 @@ from streams.events import RejectReason
 from streams.windows import Verdict
 
 PREFIX = "mplp_predictor"
-RECORD_OUTCOMES = frozenset([*map(str, Verdict), *map(str, RejectReason), "metric", "lost"])
+RECORD_OUTCOMES = frozenset(
+    [*map(str, Verdict), *map(str, RejectReason), "metric", "ignored", "lost"]
+)
 
 
 @dataclass(slots=True)

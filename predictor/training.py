@@ -28,7 +28,7 @@ from predictor.core.state import new_state
 from predictor.file_demand import file_demand
 from predictor.history_topic import AFTER_EVERYTHING_S, read_history
 from predictor.settings import Settings
-from streams.events import Catalog
+from predictor.wiring import event_catalog
 
 DAY_S = 86_400
 LIBRARIES = ("scikit-learn", "statsmodels")
@@ -66,7 +66,7 @@ def train_model(settings: Settings, events: Path | None, out: Path) -> Manifest:
 def _from_file(settings: Settings, path: Path) -> tuple[History, Counter[str]]:
     windows = settings.windows
     history, counts = settings.new_history(), Counter[str]()
-    catalog = Catalog(settings.modules, settings.regions, default_region=settings.region)
+    catalog = event_catalog(settings)
     for found in file_demand(
         path, catalog, bucket_s=windows.bucket_s, lateness_s=windows.lateness_s, counts=counts
     ):

@@ -44,6 +44,7 @@ def missing_files(settings: Settings) -> list[str]:
         "kafka.ssl_key_file": kafka.ssl_key_file,
         "kubernetes.kubeconfig": settings.kubernetes.kubeconfig,
     }
+    named |= {f"events.schemas: id {one.id}": one.file or None for one in settings.events.schemas}
     return [
         f"{key}: {name} cannot be read"
         for key, name in named.items()
@@ -65,6 +66,17 @@ def kafka_topics(settings: Settings) -> Topics:
     )
 
 
+def event_catalog(settings: Settings) -> Catalog:
+    """Modules, regions and formats; raises `OSError` or `ValueError` for a schema file."""
+    return Catalog(
+        settings.modules,
+        settings.regions,
+        default_region=settings.region,
+        future_skew_max_s=settings.windows.future_skew_max_s,
+        options=settings.events.loaded(lambda name: Path(name).read_bytes()),
+    )
+
+
 def new_ingest(settings: Settings, connection: KafkaConnection) -> Ingest:
     """The member of the ingest group that this worker runs."""
     windows = settings.windows
@@ -72,15 +84,11 @@ def new_ingest(settings: Settings, connection: KafkaConnection) -> Ingest:
         connection,
         kafka_topics(settings),
         group_name(settings.region, "ingest", settings.kafka.group_prefix),
-        Catalog(
-            settings.modules,
-            settings.regions,
-            default_region=settings.region,
-            future_skew_max_s=windows.future_skew_max_s,
-        ),
+        event_catalog(settings),
         IngestSettings(
             bucket_s=windows.bucket_s,
             lateness_s=windows.lateness_s,
+            amend_s=windows.amend_s,
             idle_after_s=windows.idle_after_s,
             commit_interval_s=windows.commit_interval_s,
         ),

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from models.cascade import Cascade
@@ -38,7 +39,8 @@ from predictor.wiring import (
 )
 from streams.audit_topic import AuditTopic
 from streams.backoff import Backoff
-from streams.ingest import Ingest, IngestError
+from streams.broker_problem import BrokerAwayError, tell_problem
+from streams.ingest import Ingest, IngestError, prepare_process
 from streams.partition_count import partition_count
 
 STOP_TIMEOUT_S = 10.0
@@ -56,7 +58,8 @@ class WorkerFailed(Exception):  # noqa: N818 - it says what failed
 def run_worker(settings: Settings, ready_file: Path | None = None) -> None:
     """Run until SIGTERM or SIGINT; raises `WorkerFailed`."""
     configure_logging()
-    asyncio.run(_run(settings, ready_file))
+    prepare_process()
+    uvloop.run(_run(settings, ready_file))
 
 
 async def _run(settings: Settings, ready_file: Path | None) -> None:
@@ -94,9 +97,9 @@ async def _demand_partitions(settings: Settings, stopping: asyncio.Event) -> int
     while not stopping.is_set():
         try:
             found = await partition_count(kafka_connection(settings), settings.kafka.demand_topic)
-        except ConnectionError as error:
+        except BrokerAwayError as away:
             pause_s = backoff.next_delay_s()
-            _log.warning("broker_unreachable", error=str(error), retry_in_s=round(pause_s, 1))
+            tell_problem(_log, away.problem, away, retry_in_s=round(pause_s, 1))
         else:
             if found:
                 return found

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
 
-from streams.windows import Checkpoint
+from streams.checkpoint import Checkpoint
 
 _ATTEMPTS = 20
 _PAUSE_S = 0.1

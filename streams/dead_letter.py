@@ -7,6 +7,7 @@ trace or grow with what the sender sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from streams.event_types import Rejected
@@ -28,13 +29,19 @@ class DeadLetter(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-def dead_letter(record: Any, rejected: Rejected, value_bytes_max: int) -> DeadLetter:
-    """`record` is aiokafka's ConsumerRecord. Its own headers come first if they are few enough."""
+def dead_letter(
+    source: tuple[str, int], record: Any, rejected: Rejected, value_bytes_max: int
+) -> DeadLetter:
+    """`source` is the topic and partition of `record`, one of aiokafka's.
+
+    The record's own headers come first if they are few enough.
+    """
+    topic, partition = source
     value = record.value
     headers = _own_headers(record.headers)
     headers += [
-        ("__connect.errors.topic", record.topic.encode()),
-        ("__connect.errors.partition", str(record.partition).encode()),
+        ("__connect.errors.topic", topic.encode()),
+        ("__connect.errors.partition", str(partition).encode()),
         ("__connect.errors.offset", str(record.offset).encode()),
         ("__connect.errors.stage", _STAGE),
         ("__connect.errors.exception.class.name", type(rejected).__qualname__.encode()),
@@ -51,7 +58,7 @@ def dead_letter(record: Any, rejected: Rejected, value_bytes_max: int) -> DeadLe
     return DeadLetter(key, value, headers)
 
 
-def _own_headers(headers: tuple[tuple[str, bytes | None], ...]) -> list[tuple[str, bytes]]:
+def _own_headers(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:
     kept = [(name, value or b"") for name, value in headers]
     size = sum(len(name) + len(value) for name, value in kept)
     return kept if size <= _HEADER_BYTES_MAX else []

@@ -20,19 +20,21 @@ class DemandCell(msgspec.Struct, frozen=True, array_like=True):
     """What one region asked of the module in the bucket, pinned and movable demand apart.
 
     `requests` is weighted (count / sample rate) and not a rate; `events` counts the records behind
-    it.
+    it. `variance` is what sampling adds to the uncertainty of `requests`: see `RequestEvent`.
     """
 
     region: str
     pinned: bool
     requests: float
     events: int
+    variance: float = 0.0
 
 
 class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
     """One module's demand in one bucket, as far as one input partition knows it.
 
-    A second part with the same (module, bucket_start_s, partition) replaces the first.
+    A second part with the same (module, bucket_start_s, partition) replaces the first. One that was
+    amended by an event that came late has a higher `revision`, and comes later.
     """
 
     module: str
@@ -41,6 +43,7 @@ class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
     partition: int
     cells: tuple[DemandCell, ...]
     version: int = DEMAND_SCHEMA_VERSION
+    revision: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):

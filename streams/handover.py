@@ -18,10 +18,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.checkpoint import Checkpoint
 from streams.dead_letter import DeadLetter
 from streams.demand import DemandPart, Progress, encode_demand
 from streams.topics import KafkaConnection, Topics, demand_partition, transactional_id
-from streams.windows import Checkpoint
 
 HANDOVER_ERRORS = (KafkaError, IllegalOperation, TimeoutError, OSError)
 """What a failed handover raises; the partition is then taken over again from its checkpoint."""
@@ -52,7 +52,7 @@ class Handover:
     ) -> None:
         self._topics = topics
         self._group = group
-        self._source = source
+        self.source = source
         self._timeout_s = timeout_s
         self._demand_partitions = 0
         self._producer: Any = AIOKafkaProducer(
@@ -82,7 +82,7 @@ class Handover:
             sent += await self._send_progress(package.progress)
             await asyncio.gather(*sent)
             offset, metadata = package.checkpoint
-            offsets = {self._source: OffsetAndMetadata(offset, metadata)}
+            offsets = {self.source: OffsetAndMetadata(offset, metadata)}
             await self._producer.send_offsets_to_transaction(offsets, self._group)
             await self._producer.commit_transaction()
 

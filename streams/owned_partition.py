@@ -8,13 +8,15 @@ checkpoint.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from streams.dead_letter import DeadLetter, dead_letter
-from streams.event_types import MetricSample, Rejected
-from streams.events import Catalog, decode
+from streams.event_columns import Cells
+from streams.event_types import MetricSample
+from streams.events import Catalog
 from streams.handover import Handover, Package
+from streams.record_block import Block, decode_block
 from streams.windows import PartitionWindows
 
 MetricCallback = Callable[[MetricSample], None]
@@ -59,38 +61,56 @@ class OwnedPartition:
 
     def take(
         self,
-        records: Iterable[Any],
+        records: Sequence[Any],
         catalog: Catalog,
+        cells: Cells,
         counts: Counter[str],
         on_metric: MetricCallback | None,
     ) -> None:
         """Decode and count aiokafka's records; those read before are passed over."""
         windows = self.windows
-        for record in records:
-            offset = record.offset
-            if offset < windows.position:
+        if records and records[0].offset < windows.position:
+            records = [record for record in records if record.offset >= windows.position]
+        if not records:
+            return
+        first = records[0]
+        if windows.skipping_partial and first.timestamp_type == LOG_APPEND_TIME:
+            # In the broker's time what is missing came before; senders' clocks promise nothing.
+            windows.lost_before(first.timestamp / 1000)
+        block = decode_block(records, catalog, cells)
+        for verdict, number in windows.add_columns(block.columns).items():
+            counts[verdict.value] += number
+        windows.pass_by(records[-1].offset)
+        if block.rejected or block.samples or block.ignored:
+            self._set_aside(block, records, counts, on_metric)
+
+    def _set_aside(
+        self,
+        block: Block,
+        records: Sequence[Any],
+        counts: Counter[str],
+        on_metric: MetricCallback | None,
+    ) -> None:
+        """What the block holds besides events to count; one dead letter for each bad record."""
+        counts["ignored"] += block.ignored
+        replay_until, lettered = self.windows.replay_until, -1
+        for row, rejected in block.rejected:
+            if records[row].offset < replay_until:
+                counts["replayed"] += 1
                 continue
-            time_s = record.timestamp / 1000 if record.timestamp >= 0 else None
-            if windows.skipping_partial and record.timestamp_type == LOG_APPEND_TIME:
-                # In the broker's time what is missing came before; senders' clocks promise nothing.
-                windows.lost_before(record.timestamp / 1000)
-            windows.pass_by(offset)
-            rejected: Rejected | None = None
-            for event in decode(record.value, record.headers, catalog, record_time_s=time_s):
-                if not isinstance(event, (Rejected, MetricSample)):
-                    counts[windows.add(event, offset)] += 1
-                elif offset < windows.replay_until:
-                    counts["replayed"] += 1
-                elif isinstance(event, Rejected):
-                    counts[event.reason] += 1
-                    rejected = rejected or event
-                else:
-                    counts["metric"] += 1
-                    if on_metric is not None:
-                        on_metric(event)
-            if rejected is not None:
+            counts[rejected.reason.value] += 1
+            if row != lettered:
+                lettered = row
                 limit = self._policy.dead_letter_bytes_max
-                self._dead_letters.append(dead_letter(record, rejected, limit))
+                source = self.handover.source
+                self._dead_letters.append(dead_letter(source, records[row], rejected, limit))
+        for row, sample in block.samples:
+            if records[row].offset < replay_until:
+                counts["replayed"] += 1
+                continue
+            counts["metric"] += 1
+            if on_metric is not None:
+                on_metric(sample)
 
     def is_due(self, now_s: float, *, idle: bool) -> bool:
         """Whether something should go out now."""

@@ -5,17 +5,19 @@ offset order and writes what `close` returns in one transaction together with `c
 time is what the events say. Nothing is kept on disk, so this is the argument that nothing is lost
 and nothing is counted twice:
 
-1. A bucket is closed when the watermark (newest event time minus lateness) passes its end, and
-   whether an event is late depends on the watermark alone. Both follow from the sequence of
-   records, not from when somebody calls `close`.
-2. The committed offset is the earliest that any open bucket still needs, and the metadata next to
+1. A bucket is closed when the watermark (`streams/watermark.py`) passes its end, and whether an
+   event is late depends on the watermark alone. Both follow from the sequence of records, not from
+   when somebody calls `close` or how many events one call brings.
+2. A late event still counts while the watermark is at most `amend_s` past its bucket: the parts it
+   changes go out again, with a higher revision. So a bucket is kept for that long after it is out.
+3. The committed offset is the earliest that any kept bucket still needs, and the metadata next to
    it says `closed_through_s` (every bucket before it is out), `position` (the next record to be
-   read at that commit), `newest_s` (the watermark's source) and the gaps, an unended one too.
-3. A reader that starts from there sees every record of every open bucket again. Records before
-   `position` whose bucket is out are set aside as REPLAYED: they were counted, or found late,
-   before. Those of open buckets rebuild the buckets. From `position` on, state and watermark are
-   those of a reader that never stopped, so what follows is the same, part by part.
-4. An offset and its parts are committed together or not at all, so a part that is not out is
+   read at that commit), the watermark and the gaps, an unended one too.
+4. A reader that starts from there sees every record of every kept bucket again. Records before
+   `position` were judged before (REPLAYED); those of kept buckets rebuild the buckets' sums, which
+   no longer depends on whether they were late. From `position` on, state and watermark are those of
+   a reader that never stopped, so what follows is the same, part by part.
+5. An offset and its parts are committed together or not at all, so a part that is not out is
    written again and one that is out is not.
 
 Where records are missing before the first one that is read, the buckets that may have held some of
@@ -39,84 +41,36 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import NamedTuple
+from collections import Counter
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from streams.demand import DemandCell, DemandPart, Progress
+from streams.bucket import Bucket, add_rows
+from streams.checkpoint import CHECKPOINT_VERSION, Checkpoint, CheckpointMetadata, read_metadata
+from streams.demand import DemandPart, Progress
 from streams.duplicates import DuplicateFilter
-from streams.event_types import OTHER, Heartbeat, RequestEvent
+from streams.event_columns import Cells, EventColumns, Integers, columns_of
+from streams.event_types import Heartbeat, RequestEvent
 from streams.gaps import Gaps, bounded, united
-
-CHECKPOINT_VERSION = 1
+from streams.partial_stretch import PartialStretch
+from streams.watermark import Watermark
 
 
 class Verdict(enum.StrEnum):
     """What became of an event."""
 
     COUNTED = "counted"
+    AMENDED = "amended"
+    """It came late, and its bucket went out again with it."""
     LATE = "late"
-    """Its bucket was closed before it came."""
+    """It came too late for its bucket to be amended."""
     DUPLICATE = "duplicate"
     """An event of this id was counted in this bucket."""
     OTHER = "other"
     """It names a module or a region that is not ours."""
     REPLAYED = "replayed"
     """Read again after a restart; what was to be done with it was done before."""
-
-
-class Checkpoint(NamedTuple):
-    """What is committed: the offset to read from, and what that offset alone does not say."""
-
-    offset: int
-    metadata: str
-
-
-class _Skip(msgspec.Struct, forbid_unknown_fields=True):
-    """A gap whose end is not certain yet: its begin, the newest event since, its latest end."""
-
-    from_s: int
-    front_s: float | None = None
-    until_max_s: float | None = None
-
-
-class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    version: int
-    bucket_s: int
-    closed_through_s: int
-    position: int
-    newest_s: float | None
-    gaps: Gaps = ()
-    skip: _Skip | None = None
-
-
-class _Bucket:
-    """Sums of one bucket: {(module, region, pinned): [requests, events]}."""
-
-    __slots__ = ("cells", "first_offset")
-
-    def __init__(self, first_offset: int) -> None:
-        self.first_offset = first_offset
-        self.cells: dict[tuple[str, str, bool], list[float]] = {}
-
-
-class Watermark:
-    """How far event time has come: the newest event minus the lateness. It never goes back."""
-
-    def __init__(self, lateness_s: float, newest_s: float = -math.inf) -> None:
-        if lateness_s < 0:
-            raise ValueError(f"a lateness of {lateness_s} s lies in the future")
-        self.lateness_s = lateness_s
-        self.newest_s = newest_s
-
-    def see(self, time_s: float) -> None:
-        """Take note of an event's time."""
-        self.newest_s = max(self.newest_s, time_s)
-
-    @property
-    def reached_s(self) -> float:
-        """No event before this instant is expected any more; minus infinity before the first."""
-        return self.newest_s - self.lateness_s
 
 
 class PartitionWindows:
@@ -129,9 +83,11 @@ class PartitionWindows:
     def __init__(
         self,
         partition: int,
+        cells: Cells,
         *,
         bucket_s: int = 10,
         lateness_s: float = 30.0,
+        amend_s: int = 60,
         duplicate_offsets: int = 100_000,
         checkpoint: Checkpoint | None = None,
         first_offset: int | None = None,
@@ -143,27 +99,30 @@ class PartitionWindows:
         """
         self.partition = partition
         self.bucket_s = bucket_s
+        self.amend_s = amend_s
         self.position = 0
         self.replay_until = 0
         self.closed_through_s = 0
         self.gaps: Gaps = ()
-        self._skip: _Skip | None = None
-        self._watermark = Watermark(lateness_s)
+        self._cells = cells
+        self._whole_from_s = 0
+        self._skip: PartialStretch | None = None
+        self._lateness_s = lateness_s
+        self._watermark = Watermark(lateness_s, slack_min_s=bucket_s)
         self._duplicates = DuplicateFilter(duplicate_offsets)
-        self._open: dict[int, _Bucket] = {}
+        self._kept: dict[int, Bucket] = {}
         if checkpoint is not None:
             self._restore(checkpoint, checkpoint.offset if first_offset is None else first_offset)
 
     @property
-    def newest_s(self) -> float | None:
-        """The newest event time seen, None before the first event."""
-        newest_s = self._watermark.newest_s
-        return newest_s if math.isfinite(newest_s) else None
+    def newest_s(self) -> int | None:
+        """The newest believed event time, None before the first event."""
+        return self._watermark.newest_s
 
     @property
     def open_buckets(self) -> int:
         """How many buckets hold events that are not out yet."""
-        return len(self._open)
+        return sum(not bucket.is_out for bucket in self._kept.values())
 
     @property
     def skipping_partial(self) -> bool:
@@ -173,53 +132,52 @@ class PartitionWindows:
     def lost_before(self, time_s: float) -> None:
         """Take note that all missing records had been written by then; the earliest one counts."""
         if self._skip is not None:
-            until_s = time_s + self._watermark.lateness_s
-            known_s = self._skip.until_max_s
-            self._skip.until_max_s = until_s if known_s is None else min(known_s, until_s)
+            self._skip.end_by(time_s + self._lateness_s)
 
     def add(self, event: RequestEvent | Heartbeat, offset: int) -> Verdict:
-        """Count an event. Offsets come in order; the events of one record share theirs."""
-        assert offset >= self.position - 1, "the records of a partition come in offset order"
-        self.position = offset + 1
-        time_s = event.time_s
-        if self._skip is not None:
-            self._skip_partial_buckets(self._skip, time_s)
-        if time_s > self._watermark.newest_s:
-            self._see(time_s)
-        if isinstance(event, Heartbeat):
-            return Verdict.COUNTED
-        if event.module == OTHER:
-            return Verdict.REPLAYED if offset < self.replay_until else Verdict.OTHER
-        start_s = int(time_s // self.bucket_s) * self.bucket_s
-        if start_s < self.closed_through_s:
-            return Verdict.REPLAYED if offset < self.replay_until else Verdict.LATE
-        if event.event_id and self._duplicates.is_repeated(start_s, event.event_id, offset):
-            return Verdict.DUPLICATE
-        bucket = self._open.get(start_s)
-        if bucket is None:
-            bucket = self._open[start_s] = _Bucket(offset)
-        key = (event.module, event.region, event.pinned)
-        cell = bucket.cells.get(key)
-        if cell is None:
-            bucket.cells[key] = [event.requests, 1]
-        else:
-            cell[0] += event.requests
-            cell[1] += 1
-        return Verdict.COUNTED
+        """Count one event; `add_columns` for many costs a hundredth of it for each."""
+        (verdict,) = self.add_columns(columns_of([event], [offset], self._cells))
+        return verdict
+
+    def add_columns(self, columns: EventColumns) -> Counter[Verdict]:
+        """Count events in the order of their offsets; those of one record share theirs."""
+        offsets = columns.offset
+        if not len(offsets):
+            return Counter()
+        assert offsets[0] >= self.position - 1, "the records of a partition come in offset order"
+        self.position = int(offsets[-1]) + 1
+        if offsets[0] >= self.replay_until:
+            return self._add(columns)
+        again = int(np.searchsorted(offsets, self.replay_until))
+        self._rebuild(columns.rows(slice(0, again)))
+        verdicts = (
+            self._add(columns.rows(slice(again, None))) if again < len(offsets) else Counter()
+        )
+        verdicts[Verdict.REPLAYED] += again
+        return verdicts
 
     def pass_by(self, offset: int) -> None:
         """Note that the record at `offset` was read and holds nothing to count."""
-        assert offset >= self.position, "the records of a partition come in offset order"
+        assert offset >= self.position - 1, "the records of a partition come in offset order"
         self.position = offset + 1
 
     def close(self) -> list[DemandPart]:
-        """Take out every bucket that the watermark has passed: one part for each of its modules."""
-        done = sorted(start_s for start_s in self._open if start_s < self.closed_through_s)
-        return [part for start_s in done for part in self._parts(start_s, self._open.pop(start_s))]
+        """Take out every bucket that the watermark has passed, and those that were amended.
+
+        One part for each module, in the order of time.
+        """
+        parts = []
+        for start_s in sorted(one for one in self._kept if one < self.closed_through_s):
+            bucket = self._kept[start_s]
+            parts += self._parts(start_s, bucket.take_out())
+            if start_s < self.closed_through_s - self.amend_s:
+                del self._kept[start_s]
+        return parts
 
     def snapshot(self) -> list[DemandPart]:
         """The open buckets as they are, for an idle partition; their final parts replace these."""
-        return [part for start_s in sorted(self._open) for part in self._parts(start_s)]
+        still_open = sorted(one for one, bucket in self._kept.items() if not bucket.is_out)
+        return [part for one in still_open for part in self._parts(one, self._kept[one].all())]
 
     def progress(self, partitions: int, *, idle: bool) -> Progress:
         """How far the parts that are out reach, and the gaps; `partitions` of the input topic.
@@ -237,93 +195,188 @@ class PartitionWindows:
 
     def checkpoint(self) -> Checkpoint:
         """What to commit with the parts of the last `close`; asserts that they were taken."""
-        assert all(start_s >= self.closed_through_s for start_s in self._open), "close() first"
+        late = [one for one in self._kept if one < self.closed_through_s]
+        assert all(self._kept[one].is_out for one in late), "close() first"
         # Before the end of a replay the older position stays: what lies before it is accounted for.
         position = max(self.position, self.replay_until)
-        offset = min((one.first_offset for one in self._open.values()), default=self.position)
-        metadata = _Metadata(
+        needed = (bucket.needed_offset for bucket in self._kept.values())
+        metadata = CheckpointMetadata(
             CHECKPOINT_VERSION,
             self.bucket_s,
             self.closed_through_s,
             position,
-            self.newest_s,
+            self._watermark.state,
+            self._whole_from_s,
             bounded(self.gaps, self.closed_through_s),
             self._skip,
         )
-        return Checkpoint(offset, msgspec.json.encode(metadata).decode())
+        return metadata.beside(min(needed, default=self.position))
 
-    def _see(self, time_s: float) -> None:
-        self._watermark.see(time_s)
-        reached_s = int(self._watermark.reached_s // self.bucket_s) * self.bucket_s
-        self.closed_through_s = max(self.closed_through_s, reached_s)
+    def _rebuild(self, columns: EventColumns) -> None:
+        """Events that were judged before a restart: those of kept buckets are summed up again."""
+        if self._skip is not None:
+            self._advance(columns, judged=True)
+        buckets = columns.time_s // self.bucket_s * self.bucket_s
+        kept = (columns.cell < self._cells.other) & (buckets >= self._amendable_from_s())
+        self._sum_up(columns, buckets, kept, None)
+        for start_s, bucket in self._kept.items():
+            bucket.is_out = start_s < self.closed_through_s
 
-    def _parts(self, start_s: int, bucket: _Bucket | None = None) -> list[DemandPart]:
-        cells_by_module: dict[str, list[DemandCell]] = {}
-        cells = (bucket or self._open[start_s]).cells
-        for (module, region, pinned), (requests, events) in sorted(cells.items()):
-            cell = DemandCell(region, pinned, float(requests), int(events))
-            cells_by_module.setdefault(module, []).append(cell)
-        return [
-            DemandPart(module, start_s, self.bucket_s, self.partition, tuple(of_module))
-            for module, of_module in cells_by_module.items()
-        ]
+    def _add(self, columns: EventColumns) -> Counter[Verdict]:
+        closed_s = self._advance(columns, judged=False)
+        buckets = columns.time_s // self.bucket_s * self.bucket_s
+        ours = columns.cell < self._cells.other
+        late = ours & (buckets < closed_s)
+        verdicts = Counter(
+            {Verdict.OTHER: int(np.count_nonzero(columns.cell == self._cells.other))}
+        )
+        summed, amends = ours, None
+        if late.any():
+            amends = late & (buckets >= np.maximum(closed_s - self.amend_s, self._whole_from_s))
+            summed = (ours & ~late) | amends
+            verdicts[Verdict.LATE] = int(np.count_nonzero(late & ~amends))
+        repeated, amended = self._sum_up(columns, buckets, summed, amends)
+        counted = int(np.count_nonzero(summed)) - repeated - amended
+        beats = int(np.count_nonzero(columns.cell == self._cells.heartbeat))
+        verdicts.update(
+            {
+                Verdict.DUPLICATE: repeated,
+                Verdict.AMENDED: amended,
+                Verdict.COUNTED: counted + beats,
+            }
+        )
+        return +verdicts
+
+    def _sum_up(
+        self,
+        columns: EventColumns,
+        buckets: Integers,
+        chosen: NDArray[np.bool_],
+        amends: NDArray[np.bool_] | None,
+    ) -> tuple[int, int]:
+        """Put the chosen events into their buckets; how many were repeated, how many amend."""
+        repeated = 0
+        named = chosen & (columns.id_hash != 0)
+        if named.any():
+            if named.all():
+                again = self._duplicates.repeated(buckets, columns.id_hash, columns.offset)
+            else:
+                again = np.zeros(len(buckets), bool)
+                again[named] = self._duplicates.repeated(
+                    buckets[named], columns.id_hash[named], columns.offset[named]
+                )
+            repeated = int(np.count_nonzero(again))
+            if repeated:
+                chosen = chosen & ~again
+        if not chosen.all():
+            columns, buckets = columns.rows(chosen), buckets[chosen]
+            amends = None if amends is None else amends[chosen]
+        if not len(buckets):
+            return repeated, 0
+        add_rows(self._kept, columns, buckets, self.bucket_s, self._cells)
+        if amends is None or not amends.any():
+            return repeated, 0
+        for start_s, cell, offset in zip(
+            buckets[amends].tolist(),
+            columns.cell[amends].tolist(),
+            columns.offset[amends].tolist(),
+            strict=True,
+        ):
+            self._kept[start_s].amend(cell, offset)
+        return repeated, int(np.count_nonzero(amends))
+
+    def _advance(self, columns: EventColumns, *, judged: bool) -> Integers | int:
+        """Move the watermark; `closed_through_s` as each event found it, with itself taken in."""
+        times_s = columns.time_s
+        newest_s = None
+        if not judged:
+            newest_s = self._watermark.see(
+                times_s, columns.offset, step_by_step=self._skip is not None
+            )
+        if newest_s is None and self._skip is None:
+            if not judged:
+                self.closed_through_s = max(self.closed_through_s, self._reached_bucket())
+            return self.closed_through_s
+        closed_s = np.full(len(times_s), self.closed_through_s)
+        if newest_s is not None:
+            reached_s = np.floor_divide(newest_s - self._lateness_s, self.bucket_s)
+            closed_s = np.maximum(reached_s.astype(np.int64) * self.bucket_s, closed_s)
+        if self._skip is not None:
+            self._follow_skip(self._skip, times_s, closed_s)
+        self.closed_through_s = int(closed_s[-1])
+        return closed_s
+
+    def _follow_skip(self, skip: PartialStretch, times_s: Integers, closed_s: Integers) -> None:
+        """Let out only buckets that must lie wholly after the records that are missing."""
+        end_s = skip.follow(
+            times_s,
+            closed_s,
+            closed_before_s=self.closed_through_s,
+            lateness_s=self._lateness_s,
+            bucket_s=self.bucket_s,
+        )
+        if end_s is not None:
+            self._skip = None
+            self._add_gap(skip.from_s, end_s)
+        whole_from_s = int(closed_s[-1]) if end_s is None else end_s
+        self._whole_from_s = max(self._whole_from_s, whole_from_s)
+
+    def _reached_bucket(self) -> int:
+        """The bucket in which the watermark stands: all before it are closed."""
+        reached_s = self._watermark.reached_s
+        return max(0, int(reached_s // self.bucket_s) * self.bucket_s)
+
+    def _amendable_from_s(self) -> int:
+        return max(self.closed_through_s - self.amend_s, self._whole_from_s)
+
+    def _parts(self, start_s: int, changed: Integers) -> list[DemandPart]:
+        return self._kept[start_s].parts(
+            changed,
+            self._cells,
+            start_s=start_s,
+            bucket_s=self.bucket_s,
+            partition=self.partition,
+        )
 
     def _restore(self, checkpoint: Checkpoint, first_offset: int) -> None:
         self.position = first_offset
-        metadata = _read_metadata(checkpoint.metadata)
+        metadata = read_metadata(checkpoint.metadata)
         if metadata is None or metadata.bucket_s != self.bucket_s:
             if checkpoint.offset > 0 or first_offset != checkpoint.offset:
-                self._skip = _Skip(0)
+                self._skip = PartialStretch(0)
             return
         self.closed_through_s = metadata.closed_through_s
         self.gaps = metadata.gaps
         self._skip = metadata.skip
-        if metadata.newest_s is not None:
-            self._watermark.see(metadata.newest_s)
+        self._whole_from_s = metadata.whole_from_s
+        self._watermark = Watermark(
+            self._lateness_s, slack_min_s=self.bucket_s, state=metadata.watermark
+        )
         if first_offset >= checkpoint.offset:
             self.replay_until = max(metadata.position, first_offset)
         if first_offset != checkpoint.offset:
-            self._lose_open_buckets(checkpoint.offset, metadata, first_offset)
+            self._lose_kept_buckets(checkpoint.offset, metadata, first_offset)
 
-    def _lose_open_buckets(self, offset: int, metadata: _Metadata, first_offset: int) -> None:
+    def _lose_kept_buckets(
+        self, offset: int, metadata: CheckpointMetadata, first_offset: int
+    ) -> None:
         """Skip what records from the committed offset on were needed for: they are gone."""
         from_s = self.closed_through_s if self._skip is None else self._skip.from_s
-        newest_s = metadata.newest_s
+        newest_s = metadata.watermark.newest_s
         if offset < metadata.position and newest_s is not None:
             # Buckets were open, and the newest event tells the last of them.
             after_last_s = int(newest_s // self.bucket_s + 1) * self.bucket_s
             self.closed_through_s = max(self.closed_through_s, after_last_s)
+        self._whole_from_s = self.closed_through_s
         if offset <= first_offset <= metadata.position:
-            self._add_gap(from_s)  # all that is missing had been read before
+            self._add_gap(from_s, self.closed_through_s)  # all that is missing had been read before
         else:
-            self._skip = _Skip(from_s)
+            self._skip = PartialStretch(from_s)
 
-    def _skip_partial_buckets(self, skip: _Skip, time_s: float) -> None:
-        """Let out only buckets that must lie wholly after the records that are missing."""
-        lateness_s = self._watermark.lateness_s
-        latest_s = math.inf if skip.until_max_s is None else skip.until_max_s
-        if skip.front_s is None or time_s > skip.front_s + lateness_s:
-            whole_from_s = self._bucket_from(min(time_s + lateness_s, latest_s))
-            self.closed_through_s = max(self.closed_through_s, whole_from_s)
-            skip.front_s = time_s
-        skip.front_s = max(skip.front_s, time_s)
-        if skip.front_s >= self.closed_through_s or self.closed_through_s >= latest_s:
-            self._skip = None
-            self._add_gap(skip.from_s)
-
-    def _add_gap(self, from_s: int) -> None:
+    def _add_gap(self, from_s: int, until_s: int) -> None:
         """Everything from there to the first bucket that is whole."""
-        gap = (from_s, self.closed_through_s)
-        self.gaps = bounded(united(self.gaps, [gap]), self.closed_through_s)
+        self.gaps = bounded(united(self.gaps, [(from_s, until_s)]), self.closed_through_s)
 
     def _bucket_from(self, time_s: float) -> int:
         """The start of the first bucket that lies wholly after this instant."""
         return math.ceil(time_s / self.bucket_s) * self.bucket_s
-
-
-def _read_metadata(text: str) -> _Metadata | None:
-    try:
-        metadata = msgspec.json.decode(text, type=_Metadata)
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    return metadata if metadata.version == CHECKPOINT_VERSION else None

@@ -64,8 +64,12 @@ def a_request(event_id: str, at_s: float, module: str, region: str) -> bytes:
 
 
 def heartbeats(partitions: int, at_s: float) -> list[Sent]:
-    body = json.dumps({"kind": "heartbeat", "time": T0 + at_s}).encode()
-    return [Sent(partition, body) for partition in range(partitions)]
+    """Two in each partition: one that lies far ahead of everything is not believed alone."""
+    bodies = [
+        json.dumps({"kind": "heartbeat", "time": T0 + time_s}).encode()
+        for time_s in (at_s - 60, at_s)
+    ]
+    return [Sent(partition, body) for body in bodies for partition in range(partitions)]
 
 
 def some_requests(

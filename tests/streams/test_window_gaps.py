@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.checkpoint import Checkpoint
 from streams.demand import DemandPart
 from streams.event_types import Heartbeat, RequestEvent
-from streams.windows import Checkpoint, PartitionWindows, Verdict
+from streams.windows import PartitionWindows, Verdict
 from tests.streams.window_builders import (
     DRAWN,
     EVENTS,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.demand import DemandCell, DemandPart
-from streams.duplicates import DuplicateFilter
 from streams.event_types import Heartbeat, RequestEvent
-from streams.windows import PartitionWindows, Verdict, Watermark
+from streams.watermark import Watermark
+from streams.windows import PartitionWindows, Verdict
 from tests.streams.window_builders import (
     EVENTS,
     LATENESS_S,
@@ -25,9 +26,9 @@ def test_watermark_stays_when_a_late_event_arrives() -> None:
     # event time   0 ------ 100
     # arrival     2nd       1st
     watermark = Watermark(lateness_s=30)
-    watermark.see(100)
+    watermark.see(np.array([100]), np.array([0]))
 
-    watermark.see(0)
+    watermark.see(np.array([0]), np.array([1]))
 
     assert watermark.reached_s == 70
 
@@ -83,15 +84,6 @@ def test_events_without_an_id_are_never_duplicates() -> None:
     windows = a_window()
 
     assert [windows.add(a_request(5), offset) for offset in range(2)] == [Verdict.COUNTED] * 2
-
-
-def test_duplicates_are_remembered_for_one_generation_and_memory_is_bounded() -> None:
-    remembered = DuplicateFilter(generation_offsets=100)
-    for offset in range(1000):
-        assert not remembered.is_repeated(0, str(offset), offset)
-
-    assert remembered.is_repeated(0, "950", 1000)
-    assert len(remembered) <= 200
 
 
 def test_idle_partition_shows_what_it_has_and_still_closes_it_later() -> None:

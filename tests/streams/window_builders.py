@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from streams.catalog import Catalog
+from streams.checkpoint import Checkpoint
 from streams.demand import DemandPart
+from streams.event_columns import Cells
 from streams.event_types import Heartbeat, RequestEvent
-from streams.windows import Checkpoint, PartitionWindows
+from streams.windows import PartitionWindows
 
 T0 = 1_764_000_000.0
 LATENESS_S = 20.0
+CELLS = Cells(Catalog(["core", "plan"], ["us-east-1", "eu-west-1"]))
 
 
 def a_request(at_s: float, **changed: object) -> RequestEvent:
@@ -30,9 +34,12 @@ def a_window(
     checkpoint: Checkpoint | None = None,
     generation: int = 1000,
     first_offset: int | None = None,
+    amend_s: int = 0,
 ) -> PartitionWindows:
     return PartitionWindows(
         3,
+        CELLS,
+        amend_s=amend_s,
         lateness_s=LATENESS_S,
         duplicate_offsets=generation,
         checkpoint=checkpoint,

@@ -1,0 +1,166 @@
+"""Reading in bulk is reading one by one, only quicker."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.catalog import Catalog
+from streams.event_columns import Cells, columns_of, hash_of
+from streams.event_seconds import utc_seconds
+from streams.event_time import rfc3339_s
+from streams.event_types import Headers, Heartbeat, MetricSample, RefusalError, Rejected
+from streams.events import decode
+from streams.record_block import SMALL_BLOCK, Block, decode_block
+
+CATALOG = Catalog(["core", "plan"], ["us-east-1", "eu-west-1"])
+CELLS = Cells(CATALOG)
+NOON_S = 1_767_268_800
+
+
+class Stored(NamedTuple):
+    """A record as a broker keeps it."""
+
+    offset: int
+    value: bytes | None
+    timestamp: int = NOON_S * 1000
+    headers: Headers = ()
+
+
+def a_request(**changed: object) -> bytes:
+    fields = {
+        "kind": "request", "id": "7", "time": "2026-01-01T11:59:58.250Z", "module": "core",
+        "region": "eu-west-1",
+    }  # fmt: skip
+    return json.dumps({**fields, **changed}).encode()
+
+
+def one_by_one(records: list[Stored]) -> Block:
+    """What `decode` says of each record."""
+    block = Block(columns_of([], [], CELLS), [], [], 0)
+    events, offsets = [], []
+    for row, record in enumerate(records):
+        written_s = record.timestamp / 1000 if record.timestamp >= 0 else None
+        for outcome in decode(record.value, record.headers, CATALOG, record_time_s=written_s):
+            if isinstance(outcome, Rejected):
+                block.rejected.append((row, outcome))
+            elif isinstance(outcome, MetricSample):
+                block.samples.append((row, outcome))
+            else:
+                events.append(outcome)
+                offsets.append(record.offset)
+    return block._replace(columns=columns_of(events, offsets, CELLS))
+
+
+def shown(block: Block) -> list[object]:
+    columns = block.columns
+    variance = [0.0] * len(columns.cell) if columns.variance is None else columns.variance.tolist()
+    return [
+        columns.time_s.tolist(), columns.cell.tolist(), columns.requests.tolist(), variance,
+        columns.id_hash.tolist(), columns.offset.tolist(), block.rejected, block.samples,
+    ]  # fmt: skip
+
+
+TIMES = st.one_of(
+    st.sampled_from([
+        "2026-01-01T11:59:58.250Z", "2026-01-01T11:59:58.999Z", "2026-01-01T12:00:01Z",
+        "2026-01-01T11:59:59.123456+00:00", "2026-01-01T12:59:59+01:00", "2026-01-01T12:04:59.9Z",
+        "2026-01-01T12:05:00.000Z", "2026-01-01T12:05:00.500Z", "2026-01-01t11:00:00Z",
+        "2026-01-01T23:59:60Z", "2026-02-30T11:00:00Z", "2026-01-01T11:00:00",
+        "1969-01-01T00:00:00Z",
+        "2026-01-01T11:59:5xZ", "",
+    ]),
+    st.just(NOON_S * 1000),
+)  # fmt: skip
+BODIES = st.one_of(
+    st.fixed_dictionaries(
+        {"time": TIMES},
+        optional={
+            "module": st.sampled_from(["core", "mplp-plan-service", "gateway", "", 7]),
+            "region": st.sampled_from(["us-east-1", "US-EAST-1", "mars-1", None]),
+            "routing": st.sampled_from(["pinned", "weighted", "other"]),
+            "count": st.sampled_from([1, 3, 0, "1"]),
+            "sample_rate": st.sampled_from([1, 0.1, 0.3, 2]),
+            "id": st.sampled_from(["", "a", "b", 5]),
+            "version": st.sampled_from([1, 2]),
+            "caller": st.sampled_from(["plan", None, ""]),
+        },
+    ).map(lambda changed: a_request(**changed)),
+    st.sampled_from([
+        b"", b" ", None, b"{", b"[]", a_request() + b"\n" + a_request(id="8"), b"\n" + a_request(),
+        a_request() + b",", b'{"kind":"heartbeat","time":"2026-01-01T11:00:00Z"}',
+        b'{"kind":"metric","name":"x","value":1,"module":"core","region":"us-east-1"}',
+        b'{"kind":"request","kind":"metric","module":"core"}', b"\xff\xfe", b"null",
+    ]),
+)  # fmt: skip
+HEADERS = st.sampled_from([
+    (), (), (), (("traceparent", b"00-1-2-01"),), (("content-type", b"application/x-ndjson"),),
+    (("region", b"us-east-1"),), (("Content-Type", b"text/plain"),),
+])  # fmt: skip
+TIMESTAMPS = st.sampled_from([NOON_S * 1000, NOON_S * 1000 + 499, NOON_S * 1000 + 500, -1])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(BODIES, TIMESTAMPS, HEADERS), min_size=1, max_size=40), st.data())
+def test_a_block_says_what_its_records_say_one_by_one(
+    drawn: list[tuple[bytes | None, int, Headers]], data: st.DataObject
+) -> None:
+    # Usual records around them, so that there is something to read in bulk.
+    usual = [(a_request(id=str(number)), NOON_S * 1000, ()) for number in range(2 * SMALL_BLOCK)]
+    mixed = data.draw(st.permutations([*usual, *drawn]))
+    records = [
+        Stored(3 * number, value, timestamp, headers)
+        for number, (value, timestamp, headers) in enumerate(mixed)
+    ]
+
+    assert shown(decode_block(records, CATALOG, CELLS)) == shown(one_by_one(records))
+
+
+def test_one_bad_record_in_a_block_costs_only_itself() -> None:
+    values = [a_request(id=str(number)) for number in range(100)]
+    values[50] = b"{"
+
+    block = decode_block([Stored(n, value) for n, value in enumerate(values)], CATALOG, CELLS)
+
+    assert [row for row, _ in block.rejected] == [50]
+    assert len(block.columns.cell) == 99
+
+
+def test_a_flood_of_names_does_not_grow_what_is_kept() -> None:
+    cells = Cells(CATALOG)
+    for begin in range(0, 50_000, 5_000):
+        names = range(begin, begin + 5_000)
+        records = [Stored(n, a_request(module=f"service-{n}x")) for n in names]
+        decode_block(records, CATALOG, cells)
+
+    assert len(cells.spellings) < 10_000
+    assert len(CATALOG.unknown_names) <= 32
+
+
+@given(st.lists(st.datetimes().map(lambda at: at.isoformat()), min_size=1, max_size=5), st.data())
+def test_times_in_bulk_are_those_of_single_texts(drawn: list[str], data: st.DataObject) -> None:
+    zone = data.draw(st.sampled_from(["Z", "+00:00", "+01:00", ""]))
+    texts = [text + zone for text in drawn]
+
+    found = utc_seconds(texts)
+
+    if found is not None:
+        assert found.tolist() == [rfc3339_s(text) // 1 for text in texts]
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T24:00:00Z", "2026-13-01T00:00:00Z",
+                                  "2026-01-01T00:00:00.Z", "2026-01-01T00:0a:00Z"])  # fmt: skip
+def test_what_is_no_time_is_none_in_bulk_either(text: str) -> None:
+    assert utc_seconds([text, text]) is None
+    with pytest.raises(RefusalError):
+        rfc3339_s(text)
+
+
+def test_an_event_without_id_is_never_like_another() -> None:
+    assert hash_of("") == 0
+    heartbeat = columns_of([Heartbeat("x", NOON_S)], [0], CELLS)
+    assert heartbeat.id_hash.tolist() == [0]
