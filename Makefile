@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo demo-live test test-unit lint format bench rig rigs lock clean
+.PHONY: help setup demo demo-live test test-unit lint format bench bench-streams soak rig rigs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ format: setup ## Put files into the house format
 	@$(BIN)/ruff check --fix .
 
 test-unit: setup ## The tests that need no server
-	@$(BIN)/python -m pytest -m "not real"
+	@$(BIN)/python -m pytest -m "not real and not soak"
 
 test: setup lint rigs ## All that CI runs: lint, then every test, unit to real servers
 	@bash scripts/browser.sh
@@ -53,6 +53,12 @@ test: setup lint rigs ## All that CI runs: lint, then every test, unit to real s
 
 bench: setup ## Forecast and control benchmarks, as JSON under build/bench
 	@$(BIN)/python -m scripts.bench
+
+bench-streams: setup rigs ## Events per CPU second next to peers on a real broker, into build/bench
+	@$(BIN)/python -m scripts.bench_streams
+
+soak: setup rigs ## The long tests: faults for minutes, decoders under 200,000 inputs
+	@$(BIN)/python -m pytest -m soak
 
 lock: setup ## Write the hash-locked requirements anew
 	@bash scripts/lock.sh
