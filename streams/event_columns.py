@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.bulk_decoder import BulkDecoder
 from streams.catalog import Catalog
 from streams.event_types import OTHER, Heartbeat, RefusalError, RequestEvent
 
@@ -53,7 +54,7 @@ class EventColumns(NamedTuple):
 
 
 class Cells:
-    """The numbers of all cells, and of the spellings that senders use for them."""
+    """The numbers of all cells, and what is known of how senders spell them."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.names = tuple(
@@ -66,6 +67,7 @@ class Cells:
         self.heartbeat = self.other + 1
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self.spellings = Spellings(catalog, self)
+        self.decoder = BulkDecoder()
 
     def __len__(self) -> int:
         return len(self.names)

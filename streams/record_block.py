@@ -12,12 +12,12 @@ import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.bulk_decoder import BulkRequest
 from streams.catalog import Catalog
 from streams.event_columns import (
     NO_COLUMNS,
@@ -27,7 +27,6 @@ from streams.event_columns import (
     columns_of,
     merged_columns,
 )
-from streams.event_json import Count, EventId, Module, Name, Region, SampleRate
 from streams.event_seconds import utc_seconds
 from streams.event_time import EARLIEST_S, LATEST_S, rfc3339_s
 from streams.event_types import (
@@ -72,21 +71,6 @@ class Block(NamedTuple):
     ignored: int
 
 
-class BulkRequest(msgspec.Struct, gc=False, tag="request", tag_field="kind"):
-    """A request of the contract as most senders write it; what differs is decoded one by one."""
-
-    module: Module
-    time: str
-    id: EventId = ""
-    region: Region | None = None
-    routing: Literal["weighted", "pinned"] = "weighted"
-    count: Count = 1
-    sample_rate: SampleRate = 1.0
-    version: Literal[1] = 1
-    caller: Name | None = None
-
-
-_ONE = msgspec.json.Decoder(BulkRequest)
 _spelling = attrgetter("module", "region", "routing", "sample_rate")
 _value, _timestamp, _headers = attrgetter("value"), attrgetter("timestamp"), attrgetter("headers")
 _count, _id, _time = attrgetter("count"), attrgetter("id"), attrgetter("time")
@@ -106,7 +90,7 @@ def _usual(
     records: Sequence[Record], catalog: Catalog, cells: Cells
 ) -> tuple[Integers, EventColumns] | None:
     """The records that can be read in bulk: their places (events,), and their columns."""
-    rows, events = _bulk(records, catalog)
+    rows, events = _bulk(records, catalog, cells)
     if not events:
         return None
     times_s, readable = _times(list(map(_time, events)))
@@ -140,7 +124,9 @@ def _usual(
     return (rows, columns) if good.all() else (rows[good], columns.rows(good))
 
 
-def _bulk(records: Sequence[Record], catalog: Catalog) -> tuple[Integers, list[BulkRequest]]:
+def _bulk(
+    records: Sequence[Record], catalog: Catalog, cells: Cells
+) -> tuple[Integers, list[BulkRequest]]:
     """Events of the records that hold one of the usual kind, and where those stand."""
     values = list(map(_value, records))
     if any(map(_headers, records)):
@@ -149,7 +135,7 @@ def _bulk(records: Sequence[Record], catalog: Catalog) -> tuple[Integers, list[B
                 values[row] = None
     with contextlib.suppress(TypeError, *DECODE_ERRORS):
         joined = b"\n".join(values)  # a TypeError says that one is None
-        events = _ONE.decode_lines(joined)
+        events = cells.decoder.lines(joined)
         # As many events as values, and no line break but ours: each value is one event.
         if len(events) == len(values) and _lines(joined) == len(values):
             longest = catalog.body_bytes_max
@@ -159,7 +145,7 @@ def _bulk(records: Sequence[Record], catalog: Catalog) -> tuple[Integers, list[B
     for row, value in enumerate(values):
         if value is not None and len(value) <= catalog.body_bytes_max:
             with contextlib.suppress(*DECODE_ERRORS):
-                found.append(_ONE.decode(value))
+                found.append(cells.decoder.one(value))
                 rows.append(row)
     return np.array(rows, np.int64), found
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.bulk_decoder import BulkDecoder, BulkRequest
 from streams.catalog import Catalog
 from streams.event_columns import Cells, columns_of, hash_of
 from streams.event_seconds import utc_seconds
@@ -128,6 +130,25 @@ def test_one_bad_record_in_a_block_costs_only_itself() -> None:
 
     assert [row for row, _ in block.rejected] == [50]
     assert len(block.columns.cell) == 99
+
+
+def test_names_that_were_met_before_are_read_like_new_ones() -> None:
+    decoder = BulkDecoder()
+    sent = [
+        [a_request(module="core"), a_request(module="plan", region="us-east-1")],
+        [a_request(module="plan"), a_request(module="core", region="us-east-1", count=7)],
+        [a_request(module="gateway"), b'{"kind":"request","module":"core","time":"now"}'],
+        [a_request(module="core"), b'{"kind":"request","module":"gateway","time":"now"}'],
+    ]
+    for values in sent:
+        found = decoder.lines(b"\n".join(values))
+
+        assert [msgspec.structs.astuple(decoder.one(value)) for value in values] == [
+            tuple(getattr(event, name) for name in BulkRequest.__struct_fields__) for event in found
+        ]
+    for wrong in (a_request(version=2), a_request(count=-1), a_request(routing="x")):
+        with pytest.raises(msgspec.ValidationError):
+            decoder.lines(wrong)
 
 
 def test_a_flood_of_names_does_not_grow_what_is_kept() -> None:
