@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from predictor import __version__
 from predictor.core.decision import Decision
 from streams.events import RejectReason
+from streams.repeated_lines import RepeatedLines
 from streams.windows import Verdict
 
 PREFIX = "mplp_predictor"
@@ -176,3 +177,5 @@ def configure_logging(level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RepeatedLines())

@@ -48,8 +48,8 @@ class SecuredKafkaBroker(KafkaBroker):
     """One broker; each kind of client has its own bootstrap servers.
 
     `scram_servers` wants a password, by SCRAM, or by PLAIN from `PLAIN_USER`; `short_lived_servers`
-    does too, and drops every connection after
-    `SESSION_S`, as a broker does with clients that cannot authenticate again (KIP-368).
+    does too, and drops every connection after `SESSION_S`, as a broker does with clients that
+    cannot authenticate again (KIP-368).
     `mutual_servers` wants a certificate of one of those in `trusted`.
     """
 
