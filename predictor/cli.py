@@ -9,17 +9,22 @@ cannot be reached; 130 ended with Ctrl-C.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from predictor.settings import Settings
-
-EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+from predictor.command import (
+    EXIT_INTERRUPTED,
+    EXIT_NEGATIVE,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    ConfigOption,
+    settings_of,
+    stop,
+)
+from predictor.events_cli import events_app
 
 app = typer.Typer(
     name="mplp-predictor",
@@ -30,16 +35,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 negative answer, 2 usage or configuration, 3 unreachable, "
     "130 Ctrl-C.",
 )
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        envvar="MPLP_PREDICTOR_CONFIG",
-        help="YAML configuration; without one the MPLP scaling guide's profile.",
-    ),
-]
 
 
 @app.callback()
@@ -70,16 +65,16 @@ def run(
 
     Example: mplp-predictor run --config config.yaml --mode shadow
     """
-    settings = _settings(config, mode=mode, model_folder=None if model is None else str(model))
+    settings = settings_of(config, mode=mode, model_folder=None if model is None else str(model))
     from predictor.wiring import missing_files
     from predictor.worker import WorkerFailed, run_worker
 
     if faults := missing_files(settings):
-        _stop(EXIT_USAGE, "\n".join(faults))
+        stop(EXIT_USAGE, "\n".join(faults))
     try:
         run_worker(settings, ready_file)
     except WorkerFailed as error:
-        _stop(EXIT_UNREACHABLE, str(error))
+        stop(EXIT_UNREACHABLE, str(error))
 
 
 @app.command()
@@ -98,16 +93,16 @@ def train(
     Example: mplp-predictor train --events events.jsonl.gz --out build/model
     """
     if (events is None) == (not from_topic):
-        _stop(EXIT_USAGE, "give either --events FILE or --from-topic")
-    settings = _settings(config)
+        stop(EXIT_USAGE, "give either --events FILE or --from-topic")
+    settings = settings_of(config)
     from predictor.training import TrainingFailed, train_model
 
     try:
         train_model(settings, events, out)
     except TrainingFailed as error:
-        _stop(EXIT_NEGATIVE, str(error))
+        stop(EXIT_NEGATIVE, str(error))
     except (OSError, EOFError) as error:
-        _stop(EXIT_UNREACHABLE, str(error) if events is None else f"{events}: {error}")
+        stop(EXIT_UNREACHABLE, str(error) if events is None else f"{events}: {error}")
 
 
 @app.command()
@@ -135,6 +130,7 @@ def demo(
 
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(events_app, name="events")
 
 
 @config_app.command("show")
@@ -143,7 +139,7 @@ def config_show(config: ConfigOption = None) -> None:
 
     Example: mplp-predictor config show
     """
-    settings = _settings(config)
+    settings = settings_of(config)
     import msgspec
     import yaml
 
@@ -176,22 +172,6 @@ def contract() -> None:
     from streams.events import contract_schema
 
     typer.echo(json.dumps(contract_schema(), indent=2))
-
-
-def _settings(config: Path | None, **overrides: str | None) -> Settings:
-    """Flag over environment over file over default; a fault ends the command with exit code 2."""
-    from predictor.config import ConfigError, load_settings
-
-    flags = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return load_settings(config, os.environ, flags)
-    except ConfigError as error:
-        _stop(EXIT_USAGE, "\n".join(error.faults))
-
-
-def _stop(code: int, message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

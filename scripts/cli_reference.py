@@ -28,7 +28,7 @@ Made from the program's own `--help` by `python -m scripts.cli_reference`; do no
 | exit code | when |
 |---|---|
 | 0 | done; for `run` also after SIGTERM or Ctrl-C |
-| 1 | a negative answer: `train` found nothing to learn from |
+| 1 | a negative answer: nothing to learn, convert or send; a topic the service cannot work with |
 | 2 | usage or configuration; the message names file, line, key and what was expected |
 | 3 | a broker, topic or file that cannot be reached, or that refuses us |
 | 130 | ended with Ctrl-C |

@@ -1,0 +1,1 @@
+"""Making, converting, looking at and sending request events; `predictor/events_cli.py` calls it."""
