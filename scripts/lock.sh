@@ -8,4 +8,7 @@ options=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-i
 echo "uv" | "$uv" pip compile "${options[@]}" - -o requirements-setup.lock
 "$uv" pip compile "${options[@]}" pyproject.toml -o requirements.lock
 "$uv" pip compile "${options[@]}" pyproject.toml --group dev --constraint requirements.lock <(echo "hatchling>=1.27"; echo "editables>=0.5") -o requirements-dev.lock
-! grep -nE 'https?://' requirements*.lock
+for peer in confluent quix; do
+  "$uv" pip compile "${options[@]}" "scripts/bench_streams/peers/$peer.in" -o "scripts/bench_streams/peers/$peer.lock"
+done
+! grep -nE 'https?://' requirements*.lock scripts/bench_streams/peers/*.lock

@@ -7,7 +7,7 @@ asked but looked up: its demand parts are read back from the topic, committed on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -37,21 +37,25 @@ def peer_fault(reported: Reported, truth: Truth, checked: Checked) -> str:
         return f"{reported.events} events of {truth.events}"
     if checked == "number":
         return ""
-    return _difference(truth.minutes(closed=checked == "closed minutes"), reported.totals or {})
+    wanted, found = truth.minutes(), reported.totals or {}
+    if checked == "closed minutes":
+        # What is still open need not be told, but what is told has to be right.
+        closed = truth.minutes(closed=True)
+        wanted = {key: wanted[key] for key in wanted if key in closed or key in found}
+    return _difference(wanted, found)
 
 
-async def our_fault(
-    connection: KafkaConnection, demand_topic: str, reported: Reported, truth: Truth
-) -> str:
+def our_fault(reported: Reported, parts: Sequence[DemandPart], truth: Truth) -> str:
     """What is wrong with our worker's parts and verdicts, empty if nothing is."""
     if reported.events != truth.events:
         return f"{reported.events} events of {truth.events}"
-    repeated = (reported.totals or {}).get("duplicate", 0)
-    if repeated != truth.repeated:
-        return f"{repeated} duplicates of {truth.repeated}"
+    verdicts = reported.totals or {}
+    for verdict, wanted in (("duplicate", truth.repeated), ("other", truth.unknown)):
+        if verdicts.get(verdict, 0) != wanted:
+            return f"{verdicts.get(verdict, 0)} of verdict {verdict} instead of {wanted}"
     totals: Counter[tuple[str, str, bool, int]] = Counter()
     identities: Counter[tuple[str, int, int]] = Counter()
-    for part in await demand_parts(connection, demand_topic):
+    for part in parts:
         identities[part.module, part.bucket_start_s, part.partition] += 1
         for cell in part.cells:
             totals[part.module, cell.region, cell.pinned, part.bucket_start_s] += int(cell.requests)

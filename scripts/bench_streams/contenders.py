@@ -75,8 +75,8 @@ def _kafka_streams_command() -> Command:
     return [toolchain.java().program, _HEAP, "-cp", f"{folder}/*:{folder}", _MAIN_CLASS]
 
 
-OURS = Contender("ours", "mplp-predictor ingest, the whole job", our_command, "buckets")
-BASE = Contender("aiokafka", "aiokafka getmany + msgspec (base)", base_command, "minutes")
+OURS = Contender("ours", "our ingest, the whole job", our_command, "buckets")
+BASE = Contender("aiokafka", "aiokafka + msgspec (base)", base_command, "minutes")
 CONTENDERS = (
     OURS,
     BASE,

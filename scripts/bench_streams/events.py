@@ -27,7 +27,6 @@ _MODULE_WEIGHTS = (20, 15, 5, 5, 20, 3, 12, 8, 7, 5)
 _REGION_WEIGHTS = (50, 30, 20)
 _STATUS = (200, 200, 200, 200, 200, 200, 200, 429, 500, 503)
 _START_MS = 1_780_000_020_000
-_EVENTS_PER_S = 2_000
 _DISORDER_MEAN_S, _DISORDER_MAX_S = 0.8, 5.0
 _DUPLICATE_SHARE = 0.005
 _DUPLICATE_DISTANCE = 50
@@ -37,11 +36,17 @@ _STRIDE = 7919  # visits the modules of a large set in no order, each once
 
 
 class Stream(NamedTuple):
-    """Which events: how many, of which modules, and for how many requests each one stands."""
+    """Which events: how many, of which modules, and for how many requests each one stands.
+
+    `events_per_s` is in the events' own time. `is_known` says whether the reader is told of the
+    modules; of others nothing may come out.
+    """
 
     events: int
     modules: tuple[str, ...] = MODULES
     requests_each: int = 1
+    events_per_s: int = 2_000
+    is_known: bool = True
     seed: int = 7
 
 
@@ -74,6 +79,8 @@ class Truth:
     def __init__(self, stream: Stream) -> None:
         self.events = 0
         self.repeated = 0
+        self.unknown = 0
+        self._is_known = stream.is_known
         self.closed_before_s = _closing_ms(stream) // 60_000 * 60
         self._requests_each = stream.requests_each
         self._minutes: Counter[tuple[str, str, int]] = Counter()
@@ -84,7 +91,9 @@ class Truth:
         partition, module, region, is_pinned, time_ms, _, _, is_repeated = event
         self.events += 1
         self._minutes[module, region, time_ms // 60_000] += 1
-        if is_repeated:
+        if not self._is_known:
+            self.unknown += 1
+        elif is_repeated:
             self.repeated += 1
         else:
             self._buckets[partition, module, region, is_pinned, time_ms // 1000 // BUCKET_S] += 1
@@ -130,7 +139,7 @@ def events(stream: Stream) -> Iterator[Event]:
             else:
                 module = number * _STRIDE % len(stream.modules)
             (region,) = drawn.choices(range(len(REGIONS)), _REGION_WEIGHTS)
-            event = _event(stream, drawn, module, region, _time_ms(drawn, number))
+            event = _event(stream, drawn, module, region, _time_ms(stream, drawn, number))
         recent.append(event)
         yield event
     for closing_ms in (_closing_ms(stream), _closing_ms(stream) + _BELIEVED_AFTER_MS):
@@ -168,13 +177,13 @@ def _event(stream: Stream, drawn: random.Random, module: int, region: int, time_
     return bare._replace(body=request_body(bare, status, duration_ms, stream.requests_each))
 
 
-def _time_ms(drawn: random.Random, number: int) -> int:
+def _time_ms(stream: Stream, drawn: random.Random, number: int) -> int:
     early_s = min(drawn.expovariate(1 / _DISORDER_MEAN_S), _DISORDER_MAX_S)
-    return _START_MS + int(1000 * (_DISORDER_MAX_S + number / _EVENTS_PER_S - early_s))
+    return _START_MS + int(1000 * (_DISORDER_MAX_S + number / stream.events_per_s - early_s))
 
 
 def _closing_ms(stream: Stream) -> int:
-    return _START_MS + int(1000 * (stream.events / _EVENTS_PER_S + _CLOSING_AFTER_S))
+    return _START_MS + int(1000 * (stream.events / stream.events_per_s + _CLOSING_AFTER_S))
 
 
 @functools.lru_cache(maxsize=4096)

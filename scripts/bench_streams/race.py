@@ -9,35 +9,38 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rigs.artifacts import BuildError
 from rigs.toolchain import ToolMissingError
-from scripts.bench_streams.check import Reported, our_fault, peer_fault
+from scripts.bench_streams.check import Reported, demand_parts, our_fault, peer_fault
 from scripts.bench_streams.contenders import Command, Contender, MissingError
-from scripts.bench_streams.events import PARTITIONS, REGIONS, Truth
+from scripts.bench_streams.events import MODULES, PARTITIONS, REGIONS, Truth
 from scripts.bench_streams.job import Job
+from scripts.bench_streams.peer_folder import REPOSITORY, peer_environment, peer_folder
 from scripts.bench_streams.peers.our_ingest import OurJob
 from streams.topics import KafkaConnection, TopicPlan, Topics, ensure_topics
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 _RUN_TIMEOUT_S = 600.0
 _job_numbers = itertools.count()
 
 
 class Entry(NamedTuple):
-    """A contender on a topic; `weight` is how many requests an event of it stands for."""
+    """A contender on a topic that holds these events.
+
+    `weight` is how many requests an event stands for, `title` what its row is called.
+    """
 
     contender: Contender
     topic: str
-    label: str
+    codec: str
     truth: Truth
-    modules: tuple[str, ...]
+    title: str
+    modules: tuple[str, ...] = MODULES
     weight: int = 1
 
 
@@ -49,10 +52,7 @@ class Run(NamedTuple):
 
 
 async def race(
-    connection: KafkaConnection,
-    entries: Sequence[Entry],
-    repeats: int,
-    say: Callable[[str], None],
+    connection: KafkaConnection, entries: Sequence[Entry], repeats: int
 ) -> list[list[Run]]:
     """The runs of each entry, in the order of the entries."""
     runs: list[list[Run]] = [[] for _ in entries]
@@ -61,9 +61,13 @@ async def race(
             run = await _run(connection, entry)
             done.append(run)
             found = f"{rate(entry, run):,.0f} per CPU-s " if run.reported else ""
-            label = f"{entry.contender.name}, {entry.label}"
-            say(f"{repeat + 1} of {repeats}: {label}: {found}{run.fault}")
+            say(f"{repeat + 1} of {repeats}: {entry.title}, {entry.codec}: {found}{run.fault}")
     return runs
+
+
+def say(line: str) -> None:
+    """One line of progress, for the person who waits."""
+    print(f"bench: {line}", file=sys.stderr, flush=True)
 
 
 def rate(entry: Entry, run: Run) -> float:
@@ -98,20 +102,20 @@ async def _run(connection: KafkaConnection, entry: Entry) -> Run:
     run = _outcome(command, connection, entry, msgspec.json.encode(ours).decode())
     if run.reported is None:
         return run
-    fault = await our_fault(connection, ours.topics.demand, run.reported, truth)
-    return Run(run.reported, fault)
+    parts = await demand_parts(connection, ours.topics.demand)
+    return Run(run.reported, our_fault(run.reported, parts, truth))
 
 
 def _outcome(command: Command, connection: KafkaConnection, entry: Entry, more: str) -> Run:
     """Run the process to its end and read what it wrote."""
-    with tempfile.TemporaryDirectory(prefix="bench-streams-") as folder:
-        result = Path(folder) / "result.json"
+    with peer_folder() as folder:
+        result = folder / "result.json"
         job = Job(connection.bootstrap_servers, entry.topic, entry.truth.events, str(result), more)
         try:
             done = subprocess.run(
                 [*command, *job.arguments()],
                 cwd=REPOSITORY,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env=peer_environment(folder),
                 capture_output=True,
                 text=True,
                 check=False,

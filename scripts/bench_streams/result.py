@@ -11,7 +11,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +25,9 @@ OUT = Path("build") / "bench"
 _WIDTH = 120
 _COLUMNS: dict[str, Literal["left", "right"]] = {
     "who": "left",
-    "topic": "left",
+    "codec": "left",
     "per_cpu_s": "right",
-    "lowest": "right",
-    "highest": "right",
+    "range": "right",
     "times_base": "right",
     "per_wall_s": "right",
     "peak_mib": "right",
@@ -37,16 +36,16 @@ _COLUMNS: dict[str, Literal["left", "right"]] = {
 
 
 def rows(
-    entries: Sequence[Entry], runs: Sequence[Sequence[Run]], base: str
+    entries: Sequence[Entry], runs: Sequence[Sequence[Run]], is_base: Callable[[Entry], bool]
 ) -> list[dict[str, Any]]:
-    """One row for each entry; `base` is the contender that the ratios refer to, label by label."""
+    """One row for each entry; ratios refer to the base on the same codec."""
     bases = {
-        entry.label: _rates(entry, done)
+        entry.codec: _rates(entry, done)
         for entry, done in zip(entries, runs, strict=True)
-        if entry.contender.name == base
+        if is_base(entry)
     }
     return [
-        _row(entry, done, bases.get(entry.label, []))
+        _row(entry, done, bases.get(entry.codec, []))
         for entry, done in zip(entries, runs, strict=True)
     ]
 
@@ -54,17 +53,18 @@ def rows(
 def show(title: str, found: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows as a table, and below it what is wrong with them."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    columns = [one for one in _COLUMNS if any(one in row for row in found)]
+    rows_shown = [{**row, "range": _range(row)} for row in found]
+    columns = [one for one in _COLUMNS if any(one in row for row in rows_shown)]
     for column in columns:
-        table.add_column(column.replace("_", " "), justify=_COLUMNS[column])
-    for row in found:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_column(column.replace("_", " "), justify=_COLUMNS[column], no_wrap=True)
+    for shown in rows_shown:
+        table.add_row(*(_cell(shown.get(column)) for column in columns))
     # On a pipe rich takes 80 columns, and a number that is cut off says nothing.
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     console.print(table)
     for row in found:
         if row["fault"]:
-            console.print(f"{row['who']}, {row['topic']}: {row['fault']}", markup=False)
+            console.print(f"{row['who']}, {row['codec']}: {row['fault']}", markup=False)
 
 
 def write(name: str, found: Mapping[str, Any], out: Path = OUT) -> None:
@@ -75,7 +75,7 @@ def write(name: str, found: Mapping[str, Any], out: Path = OUT) -> None:
 
 
 def _row(entry: Entry, done: Sequence[Run], base: Sequence[float | None]) -> dict[str, Any]:
-    row: dict[str, Any] = {"who": entry.contender.title, "topic": entry.label}
+    row: dict[str, Any] = {"who": entry.title, "codec": entry.codec}
     faults = [run.fault for run in done if run.fault]
     reports = [run.reported for run in done if run.reported]
     rates = _rates(entry, done)
@@ -99,6 +99,13 @@ def _row(entry: Entry, done: Sequence[Run], base: Sequence[float | None]) -> dic
 
 def _rates(entry: Entry, done: Sequence[Run]) -> list[float | None]:
     return [rate(entry, run) if run.reported else None for run in done]
+
+
+def _range(row: Mapping[str, Any]) -> str:
+    """The lowest and the highest run, in thousands."""
+    if "lowest" not in row:
+        return "-"
+    return f"{row['lowest'] / 1e3:,.0f} to {row['highest'] / 1e3:,.0f} k"
 
 
 def _cell(value: object) -> str:
