@@ -40,6 +40,7 @@ from streams.backoff import Backoff
 from streams.broker_problem import broker_problem, tell_problem
 from streams.checkpoint import Checkpoint
 from streams.committed import committed_checkpoint
+from streams.consumer_stop import stop_consumer
 from streams.event_columns import Cells
 from streams.events import Catalog
 from streams.handover import HANDOVER_ERRORS, Handover
@@ -166,9 +167,7 @@ class Ingest:
         finally:
             owned, self._owned, self._assigned = self._owned, {}, frozenset()
             await asyncio.gather(*(one.handover.close() for one in owned.values()))
-            with contextlib.suppress(*HANDOVER_ERRORS):
-                async with asyncio.timeout(self.settings.handover_timeout_s):
-                    await consumer.stop()
+            await stop_consumer(consumer, self.settings.handover_timeout_s)
 
     def _consumer(self) -> Any:
         settings = self.settings

@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.consumer_stop import stop_consumer
 from streams.partition_count import partition_count
 from streams.topics import KafkaConnection
 
@@ -42,7 +43,7 @@ async def whole_topic(connection: KafkaConnection, topic: str) -> AsyncIterator[
     except (KafkaError, TimeoutError) as error:
         raise ConnectionError(f"{connection.bootstrap_servers}: {error or 'no answer'}") from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _until_end(consumer: Any, topic: str, count: int) -> AsyncIterator[list[bytes | None]]:

@@ -23,6 +23,7 @@ from predictor.events.topic_survey import TopicSurvey
 from predictor.settings import Settings
 from predictor.wiring import event_catalog
 from streams.broker_problem import BrokerAwayError, broker_problem
+from streams.consumer_stop import stop_consumer
 from streams.event_types import Headers
 from streams.partition_count import partition_count
 from streams.source_file import read_values
@@ -95,7 +96,7 @@ async def inspect_topic(
     except (KafkaError, TimeoutError) as error:
         raise BrokerAwayError(await broker_problem(connection), error) from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     return judge(survey.report(is_complete=is_complete), settings)
 
 

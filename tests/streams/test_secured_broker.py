@@ -37,6 +37,15 @@ from tests.streams.kafka_world import (
 )
 
 pytestmark = pytest.mark.real
+
+
+@pytest.fixture(autouse=True)
+async def closing_connections() -> AsyncIterator[None]:
+    """aiokafka closes a refused connection without waiting; the loop has to live until it is."""
+    yield
+    await asyncio.sleep(0.1)
+
+
 FLUSH_S = 1000
 
 
@@ -202,7 +211,8 @@ async def test_wrong_password_is_one_line_for_each_pause_and_is_waited_out(
         await running
 
     assert {line["event"] for line in told} == {"broker_refused_password"}
-    assert len(told) == ingest.counts["retry"]
+    # One may have been under way when the right password came, and is told after it.
+    assert len([line for line in lines if "retry_in_s" in line]) == ingest.counts["retry"]
     pauses_s = [line["retry_in_s"] for line in told]
     assert sum(pauses_s[:-1]) <= 1.2
     assert pauses_s[-1] > pauses_s[0]
