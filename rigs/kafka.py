@@ -172,7 +172,15 @@ class KafkaBroker:
             + self._more_properties(self._folder)
         )
         self._format([java, "-cp", class_path, "kafka.tools.StorageTool"], properties)
-        command: list[str | Path] = [java, "-Xmx512m", "-cp", class_path, "kafka.Kafka", properties]
+        command: list[str | Path] = [
+            java,
+            "-Xmx512m",
+            f"-Djava.io.tmpdir={self._folder}",
+            "-cp",
+            class_path,
+            "kafka.Kafka",
+            properties,
+        ]
         return ServerProcess("kafka", command, self.log_path, grace_s=15.0)
 
     def _format(self, tool: list[str | Path], properties: Path) -> None:
