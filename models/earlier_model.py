@@ -30,7 +30,7 @@ def model_for(earlier: LevelModel, history: SeriesBatch, leads: IntArray) -> Lev
     rows = earlier.rows_of(history.keys)
     known = np.maximum(rows, 0)
     arrays: dict[str, Any] = {name: getattr(earlier, name)[known] for name in BY_ROW}
-    for name in ("weights", "power"):
+    for name in ("weights", "power", "noise"):
         arrays[name] = _at_leads(arrays[name], len(leads))
     for name in ("peak_spread", "step_spread"):
         found = _at_leads(arrays[name], len(leads))

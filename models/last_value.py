@@ -62,11 +62,22 @@ def newest_steps(batch: SeriesBatch, steps: int) -> SeriesBatch:
     skipped = max(batch.values.shape[1] - steps, 0)
     if skipped == 0:
         return batch
-    start_s = batch.start_s + skipped * batch.step_s
-    return dataclasses.replace(batch, start_s=start_s, values=batch.values[:, skipped:])
+    variance = batch.sampling_variance
+    return dataclasses.replace(
+        batch,
+        start_s=batch.start_s + skipped * batch.step_s,
+        values=batch.values[:, skipped:],
+        sampling_variance=None if variance is None else variance[:, skipped:],
+    )
 
 
 def some_rows(batch: SeriesBatch, rows: np.ndarray) -> SeriesBatch:
     """The batch with these rows only."""
     keys = tuple(batch.keys[row] for row in rows)
-    return dataclasses.replace(batch, keys=keys, values=batch.values[rows])
+    variance = batch.sampling_variance
+    return dataclasses.replace(
+        batch,
+        keys=keys,
+        values=batch.values[rows],
+        sampling_variance=None if variance is None else variance[rows],
+    )

@@ -55,6 +55,7 @@ def fit_level_model(
         hold=windows.hold,
         weights=found.weights,
         power=found.power,
+        noise=found.noise,
         peak_spread=filled_from_shorter(found.leads, found.peak_spread),
         step_spread=filled_from_shorter(found.leads, found.step_spread),
         errors=found.errors,

@@ -16,6 +16,7 @@ from models.forecast import ForecastBatch, ForecastReason, Horizon
 from models.missing_history import is_fresh, missing_reason
 from models.profile import Profile
 from models.recent_level import recent_levels, recent_steps, recent_weights
+from models.sampling_noise import level_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey
 from models.step_windows import IntArray, StepWindows, step_windows
 
@@ -30,6 +31,7 @@ BY_ROW: tuple[str, ...] = (
     "hold",
     "weights",
     "power",
+    "noise",
     "peak_spread",
     "step_spread",
     "errors",
@@ -46,10 +48,11 @@ class LevelModel:
     the members of the level. `peak_spread` and `step_spread` (n, g, levels) are error quantiles of
     the window's peak and of a single step, in units of `error_scale` at `power` (n, g). `floor`
     (n,) is a rate that is added to every forecast before errors are taken, so that shares of nearly
-    nothing stay small; `usual` (n,) is the level of the last day and `highest` (n,) the highest
-    step ever measured. `hold` (n,) is the window length in steps the peaks were measured with,
-    `errors` (n,) how many past windows stand behind the row and `loss` (n,) their mean pinball
-    loss. A row that could not be fitted is NaN in both spreads.
+    nothing stay small; `noise` (n, g) is what sampling added to the variance of the forecasts whose
+    errors these are, as a mean share of `error_scale` squared; `usual` (n,) is the level of the
+    last day and `highest` (n,) the highest step ever measured. `hold` (n,) is the window length in
+    steps the peaks were measured with, `errors` (n,) how many past windows stand behind the row and
+    `loss` (n,) their mean pinball loss. A row that could not be fitted is NaN in both spreads.
     """
 
     keys: tuple[SeriesKey, ...]
@@ -63,6 +66,7 @@ class LevelModel:
     hold: IntArray
     weights: FloatArray
     power: FloatArray
+    noise: FloatArray
     peak_spread: FloatArray
     step_spread: FloatArray
     errors: IntArray
@@ -116,14 +120,24 @@ class LevelModel:
         )
         levels = recent_levels(demand, expected[:, :recent], weights, self.usual[known])
         levels[(rows < 0) | ~is_fresh(demand, self.step_s)] = np.nan
+        noise = None
+        if batch.sampling_variance is not None and recent:
+            variance = batch.sampling_variance[:, -recent:]
+            usual = self.usual[known]
+            noise = level_noise(variance, demand, expected[:, :recent], weights, usual)
         future = expected[:, recent:]
-        peak = self._peak(levels, future, windows, known)
-        steps = self._steps(levels, future, known)
+        peak = self._peak(levels, noise, future, windows, known)
+        steps = self._steps(levels, noise, future, known)
         steps[np.isnan(peak).any(axis=1)] = np.nan
         return peak, steps
 
     def _peak(
-        self, levels: FloatArray, future: FloatArray, windows: StepWindows, rows: IntArray
+        self,
+        levels: FloatArray,
+        noise: FloatArray | None,
+        future: FloatArray,
+        windows: StepWindows,
+        rows: IntArray,
     ) -> FloatArray:
         ahead = np.arange(future.shape[1])
         inside = (ahead >= windows.first[:, None]) & (ahead < windows.stop[:, None])
@@ -135,16 +149,27 @@ class LevelModel:
         point = (levels * self.weights[rows, at]).sum(axis=1) * highest + floor
         scale = error_scale(point, levels[:, -1] * highest + floor, self.power[rows, at])
         spread = widened(self.peak_spread[rows, at], widen[:, None])
-        return self._within_reason(point[:, None] + scale[:, None] * spread, point[:, None], rows)
+        offsets = scale[:, None] * spread
+        if noise is not None:
+            sampled = (noise * self.weights[rows, at]).sum(axis=1) * highest
+            excess = np.maximum(sampled**2 - self.noise[rows, at] * scale**2, 0.0)
+            offsets = with_noise(offsets, excess, self.levels, axis=1)
+        return self._within_reason(point[:, None] + offsets, point[:, None], rows)
 
-    def _steps(self, levels: FloatArray, future: FloatArray, rows: IntArray) -> FloatArray:
+    def _steps(
+        self, levels: FloatArray, noise: FloatArray | None, future: FloatArray, rows: IntArray
+    ) -> FloatArray:
         at, widen = self._lead_at(np.arange(future.shape[1]))
         floor = self.floor[rows][:, None]
         point = np.einsum("nm,nhm->nh", levels, self.weights[rows][:, at]) * future + floor
         scale = error_scale(point, levels[:, -1:] * future + floor, self.power[rows][:, at])
         spread = widened(self.step_spread[rows][:, at], widen[:, None]).transpose(0, 2, 1)
-        made = point[:, None, :] + scale[:, None, :] * spread
-        return self._within_reason(made, point[:, None, :], rows)
+        offsets = scale[:, None, :] * spread
+        if noise is not None:
+            sampled = np.einsum("nm,nhm->nh", noise, self.weights[rows][:, at]) * future
+            excess = np.maximum(sampled**2 - self.noise[rows][:, at] * scale**2, 0.0)
+            offsets = with_noise(offsets, excess, self.levels, axis=1)
+        return self._within_reason(point[:, None, :] + offsets, point[:, None, :], rows)
 
     def _within_reason(self, made: FloatArray, point: FloatArray, rows: IntArray) -> FloatArray:
         """Not below zero, and not beyond `ABSURD_FACTOR` times all that was seen or is foreseen."""

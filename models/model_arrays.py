@@ -45,7 +45,12 @@ def model_of(
     anchor_s: int,
     reasons: tuple[ForecastReason, ...],
 ) -> LevelModel:
-    """The model that these arrays are; raises `ArraysRefused`."""
+    """The model that these arrays are; raises `ArraysRefused`.
+
+    Older models lack `noise`: they knew of no sampling, so all that there is now is in excess.
+    """
+    if "noise" not in arrays and "power" in arrays:
+        arrays = {**arrays, "noise": np.zeros_like(arrays["power"])}
     if set(arrays) != set(NAMES):
         raise ArraysRefused(f"arrays {sorted(arrays)}, expected {sorted(NAMES)}")
     _check_shapes(arrays, len(keys))
@@ -69,6 +74,7 @@ def _check_shapes(arrays: Arrays, rows: int) -> None:
         "leads": (leads,),
         "weights": (rows, leads, MEMBERS),
         "power": (rows, leads),
+        "noise": (rows, leads),
         "peak_spread": (rows, leads, levels),
         "step_spread": (rows, leads, levels),
     }
@@ -90,6 +96,8 @@ def _check_numbers(arrays: Arrays) -> None:
             raise ArraysRefused(f"{name} has numbers that are not finite")
         if name in POSITIVE and (array <= 0).any():
             raise ArraysRefused(f"{name} has numbers that are not above zero")
+    if (arrays["noise"] < 0).any():
+        raise ArraysRefused("noise has numbers below zero")
     leads = arrays["leads"]
     if not 1 <= len(leads) <= len(LEADS) or leads[0] != 0 or (np.diff(leads) <= 0).any():
         raise ArraysRefused(f"leads {leads.tolist()[: len(LEADS)]} do not rise from zero")

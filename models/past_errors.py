@@ -19,6 +19,7 @@ from models.forecast import QUANTILE_LEVELS
 from models.level_model import error_scale
 from models.missing_history import STALE_AFTER_S
 from models.recent_level import MEMBERS, recent_levels, recent_steps, recent_weights, usual_levels
+from models.sampling_noise import level_noise
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray, StepWindows, window_peaks
 
@@ -52,6 +53,7 @@ class Calibration:
     leads: IntArray
     weights: FloatArray
     power: FloatArray
+    noise: FloatArray
     peak_spread: FloatArray
     step_spread: FloatArray
     usual: FloatArray
@@ -70,6 +72,7 @@ def calibrate(
         leads=leads,
         weights=np.full((rows, fitted, MEMBERS), np.nan),
         power=np.ones((rows, fitted)),
+        noise=np.zeros((rows, fitted)),
         peak_spread=np.full((rows, fitted, levels), np.nan),
         step_spread=np.full((rows, fitted, levels), np.nan),
         usual=usual_levels(history.values, expected, history.step_s, newest)[:, 0],
@@ -113,6 +116,7 @@ class _Past(NamedTuple):
     expected: FloatArray
     floor: FloatArray
     levels: FloatArray
+    noise: FloatArray | None
 
 
 def _past_of(
@@ -126,12 +130,18 @@ def _past_of(
     before = _before(history.values[rows], recent, origins)
     usual = usual_levels(history.values[rows], expected[rows], step_s, origins)
     expected_before = _before(expected[rows], recent, origins)
-    levels = recent_levels(before, expected_before, recent_weights(step_s), usual)
+    weights, noise = recent_weights(step_s), None
+    levels = recent_levels(before, expected_before, weights, usual)
+    if history.sampling_variance is not None:
+        variance = _before(history.sampling_variance[rows], recent, origins)
+        noise = level_noise(variance, before, expected_before, weights, usual)
     newest = max(round(STALE_AFTER_S / step_s), 1)
     fresh = np.isfinite(before[:, :, -newest:]).any(axis=2)
     levels[~(fresh & (np.isfinite(before).sum(axis=2) >= ORIGIN_STEPS_MIN))] = np.nan
     stride = int(origins[-1] - origins[-2]) if len(origins) > 1 else 1
-    return _Past(rows, origins, stride, history.values[rows], expected[rows], floor[rows], levels)
+    return _Past(
+        rows, origins, stride, history.values[rows], expected[rows], floor[rows], levels, noise
+    )
 
 
 def _before(values: FloatArray, recent: int, origins: IntArray) -> FloatArray:
@@ -147,6 +157,16 @@ class _Outcomes(NamedTuple):
     point: FloatArray
     usual: FloatArray
     effective: FloatArray
+    noise: FloatArray | None
+    """The standard deviation that sampling gave each forecast."""
+
+    def noise_share(self, power: FloatArray) -> FloatArray:
+        """Its mean variance (rows,) as a share of the squared scale of that power (rows,)."""
+        if self.noise is None:
+            return np.zeros(len(power))
+        known = np.isfinite(self.actual - self.point)
+        share = np.where(known, (self.noise / self.scale(power)) ** 2, 0.0)
+        return np.asarray(share.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
     def spread(self, power: FloatArray) -> FloatArray:
         """Error quantiles (rows, levels) as shares of the scale of that power (rows,)."""
@@ -173,6 +193,7 @@ def _calibrate_rows(fit: Calibration, past: _Past, hold: int, first: IntArray) -
         losses = np.stack([found.loss(np.full(len(rows), power)) for power in SCALE_POWERS])
         power = np.asarray(SCALE_POWERS)[losses.argmin(axis=0)]
         fit.weights[rows, place], fit.power[rows, place] = weights, power
+        fit.noise[rows, place] = found.noise_share(power)
         fit.peak_spread[rows, place] = found.spread(power)
         here = own == place
         fit.loss[rows[here]] = losses.min(axis=0)[here]
@@ -199,8 +220,11 @@ def _outcomes(
     count = np.isfinite(actual - point).sum(axis=1)
     # Windows that overlap tell the same story again.
     effective = count * min(past.stride / (lead + length), 1.0)
-    floor = past.floor[:, None]
-    return _Outcomes(actual, point + floor, members[:, :, -1] + floor, effective), mix
+    floor, noise = past.floor[:, None], None
+    if past.noise is not None:
+        sampled = past.noise[:, inside] * series[1][:, ahead, None]
+        noise = np.einsum("nom,nm->no", sampled, mix)
+    return _Outcomes(actual, point + floor, members[:, :, -1] + floor, effective, noise), mix
 
 
 def mixing_weights(actual: FloatArray, members: FloatArray) -> FloatArray:

@@ -91,7 +91,12 @@ def score(
 
 def until(history: SeriesBatch, steps: int) -> SeriesBatch:
     """The history as it was after its first `steps` steps."""
-    return dataclasses.replace(history, values=history.values[:, :steps])
+    variance = history.sampling_variance
+    return dataclasses.replace(
+        history,
+        values=history.values[:, :steps],
+        sampling_variance=None if variance is None else variance[:, :steps],
+    )
 
 
 def actual_peaks(history: SeriesBatch, horizon: Horizon) -> FloatArray:

@@ -31,18 +31,24 @@ class SeriesBatch:
 
     `values` has shape (series, steps): the mean rate per second over each step, NaN where nothing
     is known. Step `i` covers [start_s + i * step_s, start_s + (i + 1) * step_s), epoch seconds.
+    `sampling_variance` has the same shape: what counting only a sample of the requests adds to each
+    mean's variance; None where nothing was sampled.
     """
 
     keys: tuple[SeriesKey, ...]
     start_s: int
     step_s: int
     values: FloatArray
+    sampling_variance: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[0] != len(self.keys):
             raise ValueError(
                 f"values of shape {self.values.shape} do not fit {len(self.keys)} series"
             )
+        variance = self.sampling_variance
+        if variance is not None and variance.shape != self.values.shape:
+            raise ValueError(f"a variance of shape {variance.shape} is not one of these values")
         if self.step_s <= 0:
             raise ValueError(f"a step of {self.step_s} s is not a step")
 

@@ -11,6 +11,7 @@ from predictor.clock import EventClock, WallClock
 from predictor.core.history import History
 from predictor.settings import Settings
 from streams.demand import DemandPart, Progress
+from streams.demand_blocks import DemandBlock
 from streams.topics import demand_partition
 
 
@@ -23,9 +24,6 @@ class DemandInbox:
         self._partitions = partitions
         self._settings = settings
         self._clock = clock
-        self._closed_s: dict[int, int] = {}
-        self._idle: dict[int, bool] = {}
-        self._input_partitions = 0
 
     def owns(self, module: str) -> bool:
         """Whether this worker decides for the module."""
@@ -40,8 +38,6 @@ class DemandInbox:
         """These demand partitions are ours from now on; their parts follow."""
         self.owned = frozenset(partitions)
         self.history = self._settings.new_history(self.owns)
-        self._closed_s.clear()
-        self._idle.clear()
 
     def on_revoked(self, partitions: set[int]) -> None:
         """Somebody else may already decide for these."""
@@ -52,23 +48,20 @@ class DemandInbox:
         if demand_partition in self.owned:
             self.history.add(part)
 
+    def on_block(self, block: DemandBlock, demand_partition: int) -> None:
+        """A stretch of history, after the progress that says how much of it is final."""
+        if demand_partition in self.owned:
+            self.history.add_block(block)
+
     def on_progress(self, progress: Progress, demand_partition: int) -> None:
         """How far an input partition has come; each owned demand partition repeats it."""
         if demand_partition not in self.owned:
             return
         self.history.advance(progress)
-        self._input_partitions = max(self._input_partitions, progress.partitions)
-        known_s = self._closed_s.get(progress.partition, 0)
-        if progress.closed_through_s >= known_s:
-            self._closed_s[progress.partition] = progress.closed_through_s
-            self._idle[progress.partition] = progress.idle
         if isinstance(self._clock, EventClock):
             self._clock.advance(self.watermark_s)
 
     @property
     def watermark_s(self) -> float:
         """Event time that every input partition with events has reached; 0 before that."""
-        if len(self._closed_s) < self._input_partitions:
-            return 0.0
-        moving = [s for p, s in self._closed_s.items() if not self._idle[p]]
-        return float(min(moving or self._closed_s.values(), default=0))
+        return self.history.watermark_s

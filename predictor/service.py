@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from predictor.actuators.port import Cluster
 from predictor.core.audit import encode_record
 from predictor.core.cluster import (
@@ -62,6 +64,14 @@ class Service:
         self._mode = mode
         self._record = record
         self.state: State = new_state()
+
+    def look_first(self) -> None:
+        """After a change of ownership: the next decision changes nothing and a warm-up begins.
+
+        Whoever decided before may have raised a floor a moment ago, which nobody here remembers.
+        What was learned of pods and lead times stays.
+        """
+        self.state = msgspec.structs.replace(self.state, started_at_s=None)
 
     async def tick(self, now_s: float) -> Tick:
         """One round; raises `ClusterUnreachable` and then has decided and changed nothing."""

@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Meta, field
 
 from predictor.core.history import History
+from predictor.core.input_partitions import InputPartitions
+from predictor.core.input_topic import Proof
 from predictor.core.policy import (
     ModuleOverride,
     ModulePolicy,
@@ -60,7 +62,10 @@ class WindowSettings(Section, frozen=True):
     lateness_s: Annotated[float, Meta(ge=0, le=3600)] = 30.0
     future_skew_max_s: Seconds = 300.0
     idle_after_s: Seconds = 30.0
-    amend_s: Annotated[int, Meta(ge=0, le=3600)] = 60
+    amend_s: Annotated[int, Meta(ge=0, le=600)] = 60
+    silence_max_s: Annotated[int, Meta(ge=60, le=86400)] = 120
+    silence_proof: Proof = "topic"
+    given_up_partitions: Annotated[tuple[int, ...], Meta(max_length=64)] = ()
     commit_interval_s: Seconds = 1.0
 
 
@@ -157,6 +162,7 @@ class Settings(Section, frozen=True):
     tick_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
     telemetry_stale_after_s: Seconds = 90.0
     telemetry_handback_after_s: Seconds = 900.0
+    lag_max_s: Seconds = 180.0
     warm_up_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
     refit_s: Seconds = 3600.0
     model_folder: str | None = None
@@ -188,6 +194,7 @@ class Settings(Section, frozen=True):
             tick_s=self.tick_s,
             telemetry_stale_after_s=self.telemetry_stale_after_s,
             telemetry_handback_after_s=self.telemetry_handback_after_s,
+            lag_max_s=self.lag_max_s,
             warm_up_s=self.warm_up_s,
         )
 
@@ -197,6 +204,12 @@ class Settings(Section, frozen=True):
             [module for module in self.modules if owns(module)],
             list(self.regions),
             [module for module in self.routes if owns(module)],
+            inputs=InputPartitions(
+                silence_max_s=self.windows.silence_max_s,
+                proof=self.windows.silence_proof,
+                topic_names={0: self.kafka.requests_topic},
+                given_up=frozenset(self.windows.given_up_partitions),
+            ),
             bucket_s=self.windows.bucket_s,
             step_s=self.history.step_s,
             length_s=int(self.history.length_days * 86_400)

@@ -37,6 +37,7 @@ class Snapshot:
     mode: str = "shadow"
     decision: Decision | None = None
     watermark_s: float = 0.0
+    lag_s: float = -1.0
     events: Counter[str] = field(default_factory=Counter)
     decisions: Counter[tuple[str, str]] = field(default_factory=Counter)
     ticks: int = 0
@@ -101,6 +102,11 @@ def _event_series(snapshot: Snapshot) -> Iterable[Metric]:
         (events if name in RECORD_OUTCOMES else actions).add_metric([name], count)
     yield from (events, actions)
     if snapshot.watermark_s:
+        yield GaugeMetricFamily(
+            f"{PREFIX}_lag_seconds",
+            "Age of the newest demand that is whole; -1 before there is any.",
+            value=snapshot.lag_s,
+        )
         yield GaugeMetricFamily(
             f"{PREFIX}_watermark_timestamp_seconds",
             "Event time up to which all demand is known.",

@@ -86,7 +86,9 @@ class TickLoop:
         started_s = time.monotonic()
         now_s = self._clock.now_s()
         self._decided_at_s = now_s
-        self._gatherer.history = self._inbox.history
+        if self._gatherer.history is not self._inbox.history:
+            self._gatherer.history = self._inbox.history
+            self._service.look_first()
         try:
             tick = await self._service.tick(now_s)
         except ClusterUnreachable as error:
@@ -107,6 +109,7 @@ class TickLoop:
         snapshot.tick_duration_s = duration_s
         snapshot.decision = tick.decision
         snapshot.watermark_s = self._inbox.watermark_s
+        snapshot.lag_s = -1.0 if tick.inputs.lag_s is None else tick.inputs.lag_s
         snapshot.owned_modules = self._inbox.owned_modules
         for key, outcome in tick.outcomes:
             refused = isinstance(outcome, NotApplied)

@@ -89,6 +89,7 @@ def new_ingest(settings: Settings, connection: KafkaConnection) -> Ingest:
             bucket_s=windows.bucket_s,
             lateness_s=windows.lateness_s,
             amend_s=windows.amend_s,
+            silence_max_s=windows.silence_max_s,
             idle_after_s=windows.idle_after_s,
             commit_interval_s=windows.commit_interval_s,
         ),

@@ -40,6 +40,7 @@ class CheckpointMetadata(
     whole_from_s: int = 0
     gaps: Gaps = ()
     skip: PartialStretch | None = None
+    silences: Gaps = ()
 
     def beside(self, offset: int) -> Checkpoint:
         """Both, ready to be committed."""

@@ -3,8 +3,9 @@
 `streams/windows.py` makes them, `streams/ingest.py` writes them to the demand topic,
 `streams/faust_app.py` reads them and `predictor/core/history.py` adds them up. A `DemandPart` is
 what *one input partition* held of a module's bucket, never the whole; `Progress` tells how far that
-partition has come and what it lost. The two together decide whether a bucket is complete. This
-module must never know a clock or a broker.
+partition has come, what it lost and when it was silent. The two together decide whether a bucket is
+complete. Any order and any repetition of records say the same (`supersedes`, `merged_progress`).
+This module must never know a clock or a broker.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import msgspec
 from streams.gaps import Gaps, bounded, united, without
 
 DEMAND_SCHEMA_VERSION = 1
+"""A field with a default is no new version: older readers pass it over, older records lack it."""
+PARTITIONS_PER_TOPIC_MAX = 10_000
+"""An input's number is topic number * this + partition; Kafka advises far fewer in one topic."""
+TOPICS_MAX = 100
 
 
 class DemandCell(msgspec.Struct, frozen=True, array_like=True):
     """What one region asked of the module in the bucket, pinned and movable demand apart.
 
     `requests` is weighted (count / sample rate) and not a rate; `events` counts the records behind
-    it. `variance` is what sampling adds to the uncertainty of `requests`: see `RequestEvent`.
+    it, those that say zero included. `variance` is what sampling adds to the uncertainty of
+    `requests`: the sum of w (w - 1) count over the events, w being 1 / sample rate, 0 where all was
+    recorded (the Horvitz-Thompson estimator under Poisson sampling; Sarndal, Swensson, Wretman,
+    "Model Assisted Survey Sampling", 1992, section 3.5).
     """
 
     region: str
@@ -33,8 +41,11 @@ class DemandCell(msgspec.Struct, frozen=True, array_like=True):
 class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
     """One module's demand in one bucket, as far as one input partition knows it.
 
-    A second part with the same (module, bucket_start_s, partition) replaces the first. One that was
-    amended by an event that came late has a higher `revision`, and comes later.
+    `partition` is an input number (`input_number`). A part is always the whole of what its
+    partition holds: one with a higher `revision` replaces one with the same (module,
+    bucket_start_s, partition), whatever comes first. That is how an event that came after its
+    bucket was out is still counted. Of equal revisions the one with more events counts
+    (`supersedes`).
     """
 
     module: str
@@ -49,12 +60,22 @@ class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
 class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
     """How far one input partition has come; goes to every partition of the demand topic.
 
-    Every bucket that starts before `closed_through_s` is final in this partition, also where the
-    partition held no event of a module, except those in its `gaps`: (from_s, until_s) says that
-    buckets with from_s <= start < until_s were never fully counted, from_s 0 that nobody knows
-    since when. `idle` means that the partition is read to its end and has been silent for longer
-    than the idle limit, so nobody needs to wait for it; a gap may then reach beyond
-    `closed_through_s`. `partitions` is the number of input partitions that the writer saw.
+    `partition` is an input number, `partitions` the number of partitions that the writer saw in
+    that one topic. Every bucket that starts before `closed_through_s` is final in this partition,
+    also where the partition held no event of a module, except those in its `gaps`: (from_s,
+    until_s) says that buckets with from_s <= start < until_s were never fully counted, from_s 0
+    that nobody knows since when.
+
+    `idle` means that the partition is read to its end and has been silent for longer than the idle
+    limit; a gap may then reach beyond `closed_through_s`. `quiet_through_s` is how far that
+    statement holds: no event of a bucket that starts before it is to come (the reader's clock when
+    it found the end, less the lateness, down to a bucket's start). It is what tells a silent
+    partition from one that nobody reads any more; None says nothing, as older writers did.
+
+    `silences` are stretches of at least the silence limit in which the partition had neither an
+    event nor a heartbeat nor a record that says zero: from the end of the last one's bucket to the
+    start of the next one's, from 0 before the partition's first. Silence is not zero; where a whole
+    topic is silent is a gap.
     """
 
     partition: int
@@ -63,6 +84,8 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
     partitions: int
     version: int = DEMAND_SCHEMA_VERSION
     gaps: Gaps = ()
+    quiet_through_s: int | None = None
+    silences: Gaps = ()
 
 
 DemandRecord = DemandPart | Progress
@@ -79,6 +102,42 @@ def encode_demand(record: DemandRecord) -> bytes:
 def decode_demand(body: bytes) -> DemandRecord:
     """Read a record back; raises `msgspec.MsgspecError` on anything else."""
     return _DECODER.decode(body)
+
+
+def input_number(topic_number: int, partition: int) -> int:
+    """The number of a partition among all input topics; raises `ValueError` beyond the bounds.
+
+    Topics are numbered by configuration, over all clusters whose demand records meet.
+    """
+    if not 0 <= partition < PARTITIONS_PER_TOPIC_MAX or not 0 <= topic_number < TOPICS_MAX:
+        raise ValueError(
+            f"topic number {topic_number}, partition {partition}: a topic number is below "
+            f"{TOPICS_MAX}, a partition below {PARTITIONS_PER_TOPIC_MAX}"
+        )
+    return topic_number * PARTITIONS_PER_TOPIC_MAX + partition
+
+
+def topic_and_partition(number: int) -> tuple[int, int]:
+    """The topic's number and the partition in it: the inverse of `input_number`."""
+    return divmod(number, PARTITIONS_PER_TOPIC_MAX)
+
+
+def supersedes(new: DemandPart, known: DemandPart) -> bool:
+    """Whether `new` takes the place of `known`, a part of the same bucket and partition.
+
+    The higher revision; of equal ones the one with more events, because both are the whole of what
+    their writer had read. The rest only makes the order total, so that any order of arrival ends
+    the same.
+    """
+    if new.revision != known.revision:
+        return new.revision > known.revision
+    return _rank(new) > _rank(known)
+
+
+def _rank(part: DemandPart) -> tuple[int, float, bytes]:
+    events = sum(cell.events for cell in part.cells)
+    requests = sum(cell.requests for cell in part.cells)
+    return events, requests, msgspec.msgpack.encode(part.cells)
 
 
 def merged_progress(known: Progress | None, new: Progress) -> Progress:
@@ -106,7 +165,20 @@ def merged_progress(known: Progress | None, new: Progress) -> Progress:
         partitions=max(known.partitions, new.partitions),
         version=max(known.version, new.version),
         gaps=_gaps_of_both(known, msgspec.structs.replace(new, gaps=gaps)),
+        quiet_through_s=_later(known.quiet_through_s, new.quiet_through_s),
+        silences=_silences_of_both(known, new),
     )
+
+
+def _later(one_s: int | None, other_s: int | None) -> int | None:
+    return one_s if other_s is None else other_s if one_s is None else max(one_s, other_s)
+
+
+def _silences_of_both(known: Progress, new: Progress) -> Gaps:
+    if known.silences == new.silences:
+        return new.silences
+    newest_s = max(known.closed_through_s, new.closed_through_s)
+    return bounded(united(known.silences, new.silences), newest_s)
 
 
 def _gaps_of_both(known: Progress, new: Progress) -> Gaps:

@@ -49,7 +49,12 @@ Region = Annotated[
     str, Meta(max_length=128, description="A configured region; the consumer may have a default.")
 ]
 Count = Annotated[
-    int, Meta(ge=1, le=1_000_000_000, description="How many requests this event stands for.")
+    int,
+    Meta(
+        ge=0,
+        le=1_000_000_000,
+        description="How many requests this event stands for; 0 says that there were none.",
+    ),
 ]
 SampleRate = Annotated[
     float,

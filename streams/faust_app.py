@@ -2,9 +2,9 @@
 
 The deciding worker runs one `DemandTables` and gives it a `DemandSink`. Faust assigns the
 partitions of the demand topic, keeps the parts in an in-memory table with a changelog and rebuilds
-it after a restart; owning a partition is the authority to decide for its modules. A part replaces
-the one of the same bucket and input partition, so that reading something twice changes nothing and
-at-least-once is enough.
+it after a restart; owning a partition is the authority to decide for its modules. A part takes the
+place of one of the same bucket and input partition as `streams/demand.py` says, so that reading
+something twice changes nothing and at-least-once is enough.
 
 What is known of each input partition's `Progress`, all reports merged, lies in a second table, one
 entry for each partition of the demand topic: after a restart it is known at once, also where ingest
@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -30,7 +29,15 @@ from streams.demand import (
     encode_demand,
     merged_progress,
 )
-from streams.demand_blocks import BlockKey, block_key, decode_key, parts_of, with_part
+from streams.demand_blocks import (
+    BlockKey,
+    DemandBlock,
+    KeptBlocks,
+    block_key,
+    decode_key,
+    read_block,
+    with_part,
+)
 from streams.faust_kafka import faust_app
 from streams.topics import KafkaConnection, demand_partition
 
@@ -43,10 +50,12 @@ class DemandSink(Protocol):
     """Who takes the demand in. Called on the event loop, one call at a time; must not block.
 
     `on_assigned` names all partitions that are owned from now on, and everything of others is to be
-    forgotten. Their history follows through `on_part` and `on_progress`, then the live records.
-    `on_revoked` names partitions that may already be somebody else's: decide nothing for them.
+    forgotten. Their history follows: first how far each input partition has come, then the blocks,
+    oldest first; then the live records through `on_part` and `on_progress`. `on_revoked` names
+    partitions that may already be somebody else's: decide nothing for them.
     """
 
+    def on_block(self, block: DemandBlock, demand_partition: int) -> None: ...
     def on_part(self, part: DemandPart, demand_partition: int) -> None: ...
     def on_progress(self, progress: Progress, demand_partition: int) -> None: ...
     def on_assigned(self, partitions: set[int]) -> None: ...
@@ -131,7 +140,7 @@ class _Tables:
         self._counts = owner.counts
         self._sink = owner._sink
         self._demand_topic = owner._demand_topic
-        self._blocks: dict[tuple[str, int], set[int]] = {}
+        self._blocks: dict[tuple[str, int], KeptBlocks] = {}
         self._app = faust_app(
             owner._connection,
             owner._group,
@@ -204,8 +213,14 @@ class _Tables:
     def _take_part(self, part: DemandPart, partition: int) -> None:
         key = block_key(part, self._settings.block_s)
         encoded = key.encode()
-        self._parts[encoded] = with_part(self._parts.get(encoded), part)
-        self._note_block(key, self._parts.pop)
+        known = self._parts.get(encoded)
+        body = with_part(key, known, part)
+        if body != known:
+            self._parts[encoded] = body
+        kept = self._kept_blocks(key)
+        kept.note(key.start_s)
+        for start_s in kept.take_too_old():
+            self._parts.pop(BlockKey(key.module, start_s, key.partition).encode(), None)
         self._counts["parts"] += 1
         self._sink.on_part(part, partition)
 
@@ -217,16 +232,11 @@ class _Tables:
         self._counts["progress"] += 1
         self._sink.on_progress(merged, partition)
 
-    def _note_block(self, key: BlockKey, drop: Callable[[bytes, None], object]) -> None:
-        """Remember which blocks there are, and drop those that fell out of the history."""
-        starts = self._blocks.setdefault((key.module, key.partition), set())
-        if key.start_s in starts:
-            return
-        starts.add(key.start_s)
-        oldest_s = max(starts) - self._settings.history_s
-        for start_s in [one for one in starts if one < oldest_s]:
-            starts.discard(start_s)
-            drop(BlockKey(key.module, start_s, key.partition).encode(), None)
+    def _kept_blocks(self, key: BlockKey) -> KeptBlocks:
+        of_source = key.module, key.partition
+        if of_source not in self._blocks:
+            self._blocks[of_source] = KeptBlocks(self._settings.history_s)
+        return self._blocks[of_source]
 
     async def _on_revoked(self, app: Any, revoked: Any, **_: Any) -> None:
         self.let_go()
@@ -239,11 +249,12 @@ class _Tables:
         self._forget_all_but(owned)
         self.owned = frozenset(owned)
         self._sink.on_assigned(owned)
+        # Progress first: it says which blocks are old enough to be added up for good.
+        for key, body in list(self._progress.items()):
+            self._sink.on_progress(_progress(body), int(key.partition(b"|")[0]))
         keys = sorted(map(decode_key, self._parts), key=_by_time)
         if not await self._replay_blocks(keys):
             return  # another rebalance; it brings the history again
-        for key, body in list(self._progress.items()):
-            self._sink.on_progress(_progress(body), int(key.partition(b"|")[0]))
         self.recovered = True
         _log.info("demand recovered", partitions=sorted(owned), blocks=len(keys))
 
@@ -251,10 +262,12 @@ class _Tables:
         """All of them, oldest first; whether the partitions were still ours at the end."""
         owned = self.owned
         for number, key in enumerate(keys):
-            partition = demand_partition(key.module, self._settings.partitions)
-            self._note_block(key, lambda *_: None)
-            for part in parts_of(key, self._parts[key.encode()]):
-                self._sink.on_part(part, partition)
+            self._kept_blocks(key).note(key.start_s)
+            block = read_block(key, self._parts[key.encode()])
+            if block is None:
+                self._counts["unknown_block"] += 1
+            else:
+                self._sink.on_block(block, demand_partition(key.module, self._settings.partitions))
             if number % _BLOCKS_WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
                 if self.owned != owned:

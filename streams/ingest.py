@@ -73,6 +73,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     bucket_s: int = 10
     lateness_s: float = 30.0
     amend_s: int = 60
+    silence_max_s: int = 120
     idle_after_s: float = 30.0
     commit_interval_s: float = 1.0
     progress_every_s: float = 5.0
@@ -216,7 +217,8 @@ class Ingest:
         for partition, owned in self._owned.items():
             idle = self._is_idle(consumer, partition, now_s)
             if owned.is_due(now_s, idle=idle):
-                due.append((partition, owned.hand_over(partitions, now_s, idle=idle)))
+                work = owned.hand_over(partitions, now_s, idle=idle, wall_s=time.time())
+                due.append((partition, work))
         outcomes = await asyncio.gather(*(work for _, work in due), return_exceptions=True)
         for (partition, _), outcome in zip(due, outcomes, strict=True):
             if isinstance(outcome, int):
@@ -321,6 +323,7 @@ class Ingest:
             bucket_s=settings.bucket_s,
             lateness_s=settings.lateness_s,
             amend_s=settings.amend_s,
+            silence_max_s=settings.silence_max_s,
             duplicate_offsets=settings.duplicate_offsets,
             checkpoint=checkpoint,
             first_offset=begin,

@@ -58,6 +58,7 @@ class OwnedPartition:
         self._committed_s = now_s
         self._told_s = float("-inf")
         self._told: tuple[int, bool] | None = None
+        self._was_empty = False
 
     def take(
         self,
@@ -119,19 +120,23 @@ class OwnedPartition:
             return True
         if self.windows.open_buckets > policy.open_buckets_max:
             return True
-        if now_s - self._committed_s < policy.commit_interval_s:
-            return False
         news = self._told != (self.windows.closed_through_s, idle)
+        # A commit that held nothing but progress must not make the parts after it wait.
+        if now_s - self._committed_s < policy.commit_interval_s and not (news and self._was_empty):
+            return False
         return news or bool(self._dead_letters) or now_s - self._told_s >= policy.progress_every_s
 
-    async def hand_over(self, partitions: int, now_s: float, *, idle: bool) -> int:
+    async def hand_over(
+        self, partitions: int, now_s: float, *, idle: bool, wall_s: float | None = None
+    ) -> int:
         """One transaction; gives the number of parts in it. After an error, start over."""
         parts = self.windows.close()
         if idle and (self._told is None or not self._told[1]):
             parts += self.windows.snapshot()
-        progress = self.windows.progress(partitions, idle=idle)
+        progress = self.windows.progress(partitions, idle=idle, wall_s=wall_s)
         package = Package(parts, progress, self._dead_letters, self.windows.checkpoint())
         await self.handover.commit(package)
+        self._was_empty = not parts and not self._dead_letters
         self._dead_letters = []
         self._committed_s = self._told_s = now_s
         self._told = (progress.closed_through_s, idle)

@@ -54,6 +54,7 @@ from streams.event_columns import Cells, EventColumns, Integers, columns_of
 from streams.event_types import Heartbeat, RequestEvent
 from streams.gaps import Gaps, bounded, united
 from streams.partial_stretch import PartialStretch
+from streams.silences import Watch
 from streams.watermark import Watermark
 
 
@@ -88,6 +89,7 @@ class PartitionWindows:
         bucket_s: int = 10,
         lateness_s: float = 30.0,
         amend_s: int = 60,
+        silence_max_s: int = 120,
         duplicate_offsets: int = 100_000,
         checkpoint: Checkpoint | None = None,
         first_offset: int | None = None,
@@ -100,10 +102,12 @@ class PartitionWindows:
         self.partition = partition
         self.bucket_s = bucket_s
         self.amend_s = amend_s
+        self.silence_max_s = silence_max_s
         self.position = 0
         self.replay_until = 0
         self.closed_through_s = 0
         self.gaps: Gaps = ()
+        self.silences: Gaps = ()
         self._cells = cells
         self._whole_from_s = 0
         self._skip: PartialStretch | None = None
@@ -121,7 +125,7 @@ class PartitionWindows:
 
     @property
     def open_buckets(self) -> int:
-        """How many buckets hold events that are not out yet."""
+        """Buckets with events that are not out yet."""
         return sum(not bucket.is_out for bucket in self._kept.values())
 
     @property
@@ -179,19 +183,31 @@ class PartitionWindows:
         still_open = sorted(one for one, bucket in self._kept.items() if not bucket.is_out)
         return [part for one in still_open for part in self._parts(one, self._kept[one].all())]
 
-    def progress(self, partitions: int, *, idle: bool) -> Progress:
-        """How far the parts that are out reach, and the gaps; `partitions` of the input topic.
+    def progress(self, partitions: int, *, idle: bool, wall_s: float | None = None) -> Progress:
+        """How far the parts that are out reach, the gaps and silences; `partitions` of the topic.
 
         A partition with missing records is idle only if it is known when they had been written.
+        One that is idle at `wall_s` is known to be empty up to the lateness before.
         """
         gaps, skip = self.gaps, self._skip
         if skip is not None:
             idle = idle and skip.until_max_s is not None
             until_s = self.closed_through_s
             if idle and skip.until_max_s is not None:
-                until_s = max(until_s, self._bucket_from(skip.until_max_s))
+                until_s = max(until_s, math.ceil(skip.until_max_s / self.bucket_s) * self.bucket_s)
             gaps = bounded(united(gaps, [(skip.from_s, until_s)]), self.closed_through_s)
-        return Progress(self.partition, self.closed_through_s, idle, partitions, gaps=gaps)
+        quiet_s = None
+        if idle and wall_s is not None:
+            quiet_s = int((wall_s - self._lateness_s) // self.bucket_s) * self.bucket_s
+        return Progress(
+            self.partition,
+            self.closed_through_s,
+            idle,
+            partitions,
+            gaps=gaps,
+            quiet_through_s=quiet_s,
+            silences=bounded(self.silences, self.closed_through_s),
+        )
 
     def checkpoint(self) -> Checkpoint:
         """What to commit with the parts of the last `close`; asserts that they were taken."""
@@ -209,6 +225,7 @@ class PartitionWindows:
             self._whole_from_s,
             bounded(self.gaps, self.closed_through_s),
             self._skip,
+            bounded(self.silences, self.closed_through_s),
         )
         return metadata.beside(min(needed, default=self.position))
 
@@ -290,9 +307,13 @@ class PartitionWindows:
         times_s = columns.time_s
         newest_s = None
         if not judged:
+            watch = Watch(self.bucket_s, self.silence_max_s, self._watermark.newest_s)
+            jumps = watch.may_find_silence(times_s)
             newest_s = self._watermark.see(
-                times_s, columns.offset, step_by_step=self._skip is not None
+                times_s, columns.offset, step_by_step=jumps or self._skip is not None
             )
+            if jumps and newest_s is not None:
+                self.silences = united(self.silences, watch.silences(newest_s))
         if newest_s is None and self._skip is None:
             if not judged:
                 self.closed_through_s = max(self.closed_through_s, self._reached_bucket())
@@ -330,13 +351,8 @@ class PartitionWindows:
         return max(self.closed_through_s - self.amend_s, self._whole_from_s)
 
     def _parts(self, start_s: int, changed: Integers) -> list[DemandPart]:
-        return self._kept[start_s].parts(
-            changed,
-            self._cells,
-            start_s=start_s,
-            bucket_s=self.bucket_s,
-            partition=self.partition,
-        )
+        where = {"start_s": start_s, "bucket_s": self.bucket_s, "partition": self.partition}
+        return self._kept[start_s].parts(changed, self._cells, **where)
 
     def _restore(self, checkpoint: Checkpoint, first_offset: int) -> None:
         self.position = first_offset
@@ -346,7 +362,7 @@ class PartitionWindows:
                 self._skip = PartialStretch(0)
             return
         self.closed_through_s = metadata.closed_through_s
-        self.gaps = metadata.gaps
+        self.gaps, self.silences = metadata.gaps, metadata.silences
         self._skip = metadata.skip
         self._whole_from_s = metadata.whole_from_s
         self._watermark = Watermark(

@@ -19,7 +19,8 @@ from predictor.core.inputs import Inputs
 from predictor.core.policy import Policy
 from predictor.core.state import State
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""1 knew no lag of the telemetry, and so no limit of it."""
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 """A longer record is refused unread. Ten thousand targets make about 20 MB."""
 

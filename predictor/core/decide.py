@@ -147,7 +147,7 @@ def _facts(
     since_start_s = 0.0 if state.started_at_s is None else now_s - state.started_at_s
     # Silence from the start counts from the start, and is never fresh.
     silent_s = max(since_start_s, policy.telemetry_stale_after_s + policy.tick_s)
-    age_s = inputs.telemetry_age_s
+    age_s, lag_s = inputs.telemetry_age_s, inputs.lag_s
     return Facts(
         now_s=now_s,
         floor_now=targets.floor_now,
@@ -159,6 +159,9 @@ def _facts(
         incomplete=inputs.incomplete,
         telemetry_age_s=silent_s if age_s is None else age_s,
         telemetry_seen=age_s is not None,
+        lag_s=silent_s if lag_s is None else lag_s,
+        slowest=inputs.slowest,
+        lag_max_s=policy.lag_max_s,
         telemetry_stale_after_s=policy.telemetry_stale_after_s,
         telemetry_handback_after_s=policy.telemetry_handback_after_s,
         started_at_s=state.started_at_s,
@@ -194,6 +197,12 @@ def _weights_held(inputs: Inputs, policy: Policy, state: State, now_s: float) ->
         )
     if inputs.incomplete:
         return Reason(Code.INCOMPLETE_TELEMETRY, f"{inputs.incomplete}; weights are held")
+    if inputs.lag_s is None or inputs.lag_s > policy.lag_max_s:
+        lag = "unknown" if inputs.lag_s is None else f"{inputs.lag_s:.0f} s old"
+        return Reason(
+            Code.LAGGING_TELEMETRY,
+            f"the newest whole demand is {lag}, limit {policy.lag_max_s:.0f} s; weights are held",
+        )
     since_s = 0.0 if state.started_at_s is None else now_s - state.started_at_s
     if state.started_at_s is None or since_s < policy.warm_up_s:
         return Reason(

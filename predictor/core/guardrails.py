@@ -31,8 +31,9 @@ class Facts:
     """What the rules may look at; arrays of shape (n,), replicas or epoch seconds (NaN: never).
 
     `incomplete` says what telemetry is missing (empty: nothing); `demand_known` is False where no
-    whole step of a row's demand is known. Before the first report `telemetry_seen` is False and
-    `telemetry_age_s` counts from the start.
+    whole step of a row's demand is known. `lag_s` is the age of the newest demand that is whole,
+    never less than `telemetry_age_s`, and `slowest` the input that it waits for. Before the first
+    report `telemetry_seen` is False and both ages count from the start.
     """
 
     now_s: float
@@ -45,6 +46,9 @@ class Facts:
     incomplete: str
     telemetry_age_s: float
     telemetry_seen: bool
+    lag_s: float
+    slowest: str
+    lag_max_s: float
     telemetry_stale_after_s: float
     telemetry_handback_after_s: float
     started_at_s: float | None
@@ -85,6 +89,15 @@ def guard(wish: IntArray, facts: Facts) -> Rulings:
             given = int(alone[row] if speaks_alone else allowed[row])
             sentence = rule.sentence(row, wanted, given, facts)
             reasons[row] = (*reasons.get(row, ()), Reason(rule.code, sentence))
+    if facts.incomplete and _is_handed_back(facts):
+        limit_s = facts.telemetry_handback_after_s
+        sentence = (
+            f"{facts.incomplete}; whole demand is {facts.lag_s:.0f} s old, limit {limit_s:.0f} s: "
+            "released to what is still seen"
+        )
+        for row in np.flatnonzero(allowed < facts.floor_now).tolist():
+            told = reasons.get(row, ())
+            reasons[row] = (*told, Reason(Code.INCOMPLETE_TELEMETRY, sentence))
     return Rulings(allowed, reasons)
 
 
@@ -106,12 +119,22 @@ def hold_on_stale_telemetry(wish: IntArray, facts: Facts) -> IntArray:
 
 
 def incomplete_telemetry_never_lowers(wish: IntArray, facts: Facts) -> IntArray:
-    """A part of the demand is not a drop in demand."""
+    """A part of the demand is not a drop in demand.
+
+    Not for ever: a partition that is lost for good is handed back like all telemetry would be, and
+    then the HPA sees the load that nobody counts.
+    """
     is_whole = facts.demand_known & (not facts.incomplete)
-    is_handed_back = facts.telemetry_age_s > facts.telemetry_handback_after_s
-    if is_handed_back:
+    if _is_handed_back(facts):
         return wish
     return np.where(is_whole, wish, np.maximum(wish, facts.floor_now))
+
+
+def lagging_telemetry_never_lowers(wish: IntArray, facts: Facts) -> IntArray:
+    """What was asked for some time ago says nothing of a drop since; while catching up, hold."""
+    if facts.lag_s <= facts.lag_max_s or _is_handed_back(facts):
+        return wish
+    return np.maximum(wish, facts.floor_now)
 
 
 def baseline_unknown_never_lowers(wish: IntArray, facts: Facts) -> IntArray:
@@ -179,6 +202,14 @@ def _say_incomplete(row: int, wish: int, allowed: int, facts: Facts) -> str:
     return f"{missing}; wanted {wish}, held {allowed}"
 
 
+def _say_lagging(row: int, wish: int, allowed: int, facts: Facts) -> str:
+    slowest = f", {facts.slowest}" if facts.slowest else ""
+    return (
+        f"the newest whole demand is {facts.lag_s:.0f} s old, limit {facts.lag_max_s:.0f} s"
+        f"{slowest}; wanted {wish}, held {allowed}"
+    )
+
+
 def _say_baseline_unknown(row: int, wish: int, allowed: int, facts: Facts) -> str:
     return f"nobody knows the owner's minReplicas; wanted {wish}, held {allowed}"
 
@@ -230,6 +261,10 @@ def _say_first(row: int, wish: int, allowed: int, facts: Facts) -> str:
     return f"the first decision after a start; wanted {wish}, left at {allowed}"
 
 
+def _is_handed_back(facts: Facts) -> bool:
+    return facts.lag_s > facts.telemetry_handback_after_s
+
+
 def _is_warm(facts: Facts) -> bool:
     return facts.started_at_s is not None and facts.now_s - facts.started_at_s >= facts.warm_up_s
 
@@ -248,6 +283,7 @@ def _step_down(facts: Facts) -> IntArray:
 GUARDRAILS: tuple[Guardrail, ...] = (
     Guardrail(Code.STALE_TELEMETRY, hold_on_stale_telemetry, _say_stale),
     Guardrail(Code.INCOMPLETE_TELEMETRY, incomplete_telemetry_never_lowers, _say_incomplete),
+    Guardrail(Code.LAGGING_TELEMETRY, lagging_telemetry_never_lowers, _say_lagging),
     Guardrail(Code.BASELINE_UNKNOWN, baseline_unknown_never_lowers, _say_baseline_unknown),
     Guardrail(Code.WARMING_UP, warming_up_never_lowers, _say_warming_up),
     Guardrail(Code.HELD_AFTER_RAISE, hold_after_raise, _say_held),

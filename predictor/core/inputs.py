@@ -13,7 +13,7 @@ import numpy as np
 from models.forecast import ForecastBatch
 from models.series import FloatArray, SeriesKey
 from predictor.core.cluster import ClusterView, HpaView
-from predictor.core.history import Observed
+from predictor.core.observed import Observed
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -21,7 +21,10 @@ class Inputs(msgspec.Struct, frozen=True):
 
     `peak` and `path` have shape (n, len(levels)): the quantiles of the window's peak, and the
     highest of the quantiles of all steps from `forecast_at_s` to the window's end.
-    `forecast_reasons` holds each row's code and sentence. `served_per_s` is for display only.
+    `forecast_reasons` holds each row's code and sentence. `lag_s` is the age of the newest whole
+    demand, None before there is any, and `slowest` the input that it waits for.
+    `sampling_variance` is that of `complete_per_s`, None where nothing was sampled; the forecast
+    has taken it in already. It and `served_per_s` are for display only.
     """
 
     cluster: ClusterView
@@ -39,6 +42,9 @@ class Inputs(msgspec.Struct, frozen=True):
     series_digest: str
     model_name: str
     model_digest: str
+    lag_s: float | None = None
+    slowest: str = ""
+    sampling_variance: FloatArray | None = None
 
 
 def make_inputs(
@@ -55,7 +61,7 @@ def make_inputs(
         raise ValueError("the forecast's rows are not the observed rows")
     steps = forecast.steps
     path = steps.max(axis=2) if steps.shape[2] else forecast.peak
-    age_s = observed.telemetry_age_s
+    age_s, variance = observed.telemetry_age_s, observed.sampling_variance
     return Inputs(
         cluster=_readable(cluster),
         keys=forecast.keys,
@@ -72,6 +78,9 @@ def make_inputs(
         series_digest=series_digest,
         model_name=model_name,
         model_digest=model_digest,
+        lag_s=float(observed.lag_s) if np.isfinite(observed.lag_s) else None,
+        slowest=observed.slowest,
+        sampling_variance=None if variance is None else _known(variance),
     )
 
 

@@ -152,7 +152,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     telemetry_stale_after_s: float = 90.0
     """Silence after which floors and weights are held."""
     telemetry_handback_after_s: float = 900.0
-    """Silence after which floors go back to the baseline in steps."""
+    """Silence after which floors go back to the baseline in steps, and lag after which they go back
+    to what is still seen."""
+    lag_max_s: float = 180.0
+    """Age of the newest whole demand beyond which nothing is lowered and no weight moves. In normal
+    operation it is the lateness, a bucket and some seconds."""
     warm_up_s: float = 300.0
     """After a start nothing is lowered for this long; the first decision changes nothing at all."""
 
@@ -162,6 +166,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             (
                 not 0 < self.telemetry_stale_after_s <= self.telemetry_handback_after_s,
                 "telemetry_stale_after_s must be above 0 and at most telemetry_handback_after_s",
+            ),
+            (
+                not 0 < self.lag_max_s <= self.telemetry_handback_after_s,
+                "lag_max_s must be above 0 and at most telemetry_handback_after_s",
             ),
             (not self.warm_up_s >= 0, "warm_up_s must not be negative"),
         )

@@ -83,6 +83,7 @@ def some_inputs(
     routes: Sequence[RouteView] = (),
     keys: Sequence[SeriesKey] = (),
     age_s: float | None = 10.0,
+    lag_s: float | None = None,
     incomplete: str = "",
 ) -> Inputs:
     """Inputs whose forecast is the same at every quantile level."""
@@ -114,6 +115,7 @@ def some_inputs(
         series_digest="0" * 64,
         model_name="test",
         model_digest="",
+        lag_s=age_s if lag_s is None else lag_s,
     )
 
 
@@ -153,9 +155,12 @@ def a_part(
     module: str = "core",
     region: str = US,
     pinned: bool = False,
+    revision: int = 0,
+    variance: float = 0.0,
 ) -> DemandPart:
     """One partition's part of a 10 s bucket with one cell."""
-    return DemandPart(module, start_s, 10, partition, (DemandCell(region, pinned, requests, 1),))
+    cells = (DemandCell(region, pinned, requests, 1, variance),)
+    return DemandPart(module, start_s, 10, partition, cells, revision=revision)
 
 
 def a_progress(
@@ -164,6 +169,16 @@ def a_progress(
     partitions: int = 1,
     idle: bool = False,
     gaps: Gaps = (),
+    quiet_s: int | None = None,
+    silences: Gaps = (),
 ) -> Progress:
-    """A partition that has come this far and lost the records of these stretches."""
-    return Progress(partition, closed_s, idle, partitions, gaps=gaps)
+    """A partition that has come this far, lost the records of these stretches or was silent."""
+    return Progress(
+        partition,
+        closed_s,
+        idle,
+        partitions,
+        gaps=gaps,
+        quiet_through_s=quiet_s,
+        silences=silences,
+    )

@@ -18,8 +18,8 @@ from predictor.core.cluster import (
     TargetKey,
 )
 from predictor.core.decide import decide
-from predictor.core.history import Observed
 from predictor.core.inputs import Inputs, make_inputs
+from predictor.core.observed import Observed
 from predictor.core.policy import RoutePolicy
 from predictor.core.reasons import Code, Reason
 from predictor.core.state import new_state
@@ -57,7 +57,8 @@ def gathered(peak: float, demand: float, current: float | None = 55.0) -> Inputs
         np.full((*shape, 12), peak),
         (ForecastReason(ForecastCode.LAST_VALUE, "level 100/s"),),
     )
-    observed = Observed(keys, np.array([demand]), np.array([demand]), 10.0, "", np.zeros((0, 1)))
+    demanded, nothing = np.array([demand]), np.zeros((0, 1))
+    observed = Observed(keys, demanded, demanded, 10.0, "", nothing, 20.0, "", demanded)
     return make_inputs(ClusterView((hpa,)), forecast, observed, series_digest="ab", model_name="m")
 
 
@@ -153,12 +154,12 @@ def test_a_record_of_another_version_is_refused_by_name() -> None:
     decision, _ = decide(inputs, a_policy(), new_state(), NOW_S)
     body = encode_record(inputs, a_policy(), new_state(), decision)
 
-    with pytest.raises(RecordRefused, match="version 9, this reads version 1"):
-        decode_record(body.replace(b'"version":1', b'"version":9', 1))
+    with pytest.raises(RecordRefused, match="version 9, this reads version 2"):
+        decode_record(body.replace(b'"version":2', b'"version":9', 1))
 
 
 def test_inputs_whose_rows_differ_are_refused() -> None:
-    observed = Observed((), np.zeros(0), np.zeros(0), 0.0, "", np.zeros((0, 1)))
+    observed = Observed((), np.zeros(0), np.zeros(0), 0.0, "", np.zeros((0, 1)), 0.0, "")
     shape = (1, len(QUANTILE_LEVELS))
     forecast = ForecastBatch(
         (SeriesKey(*CORE),),
@@ -200,7 +201,9 @@ def test_a_metric_without_a_number_does_not_reach_the_record() -> None:
         plain.peak[:, :, None],
         (ForecastReason(ForecastCode.LAST_VALUE, ""),),
     )
-    observed = Observed(plain.keys, np.ones(1), np.ones(1), float("inf"), "", np.zeros((0, 1)))
+    observed = Observed(
+        plain.keys, np.ones(1), np.ones(1), float("inf"), "", np.zeros((0, 1)), float("inf"), ""
+    )
 
     inputs = make_inputs(ClusterView((hpa,)), forecast, observed)
 

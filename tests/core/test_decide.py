@@ -270,6 +270,15 @@ def test_weights_are_held_on_stale_telemetry() -> None:
     assert codes(decision.weights[0].reasons) == [Code.STALE_TELEMETRY]
 
 
+def test_weights_are_held_while_demand_is_whole_only_of_the_past() -> None:
+    decision = decided(routed_inputs(HOME, peak=5000.0, demand=5000.0, lag_s=200.0), ROUTED)
+
+    assert decision.weight_intents == ()
+    assert [reason.sentence for reason in decision.weights[0].reasons] == [
+        "the newest whole demand is 200 s old, limit 180 s; weights are held"
+    ]
+
+
 numbers = st.one_of(
     st.floats(0, 5000), st.sampled_from([0.0, 1e12, 1e300, np.nan, np.inf, -np.inf, -5.0])
 )
@@ -298,12 +307,14 @@ def any_tick(draw: st.DrawFn) -> tuple[Inputs, Policy]:
         )
     peak: dict[SeriesKey | TargetKey, float] = {key: known(draw(numbers)) for key in (CORE, ROLE)}
     demand: dict[SeriesKey | TargetKey, float] = {key: known(draw(numbers)) for key in (CORE, ROLE)}
+    age_s = draw(st.sampled_from([None, 5.0, 90.0, 700.0]))
     inputs = some_inputs(
         hpas,
         peak=peak,
         path={key: max(peak[key], known(draw(numbers))) for key in (CORE, ROLE)},
         demand=demand,
-        age_s=draw(st.sampled_from([None, 5.0, 90.0, 700.0])),
+        age_s=age_s,
+        lag_s=None if age_s is None else age_s + draw(st.sampled_from([0.0, 200.0, 1200.0])),
         incomplete=draw(st.sampled_from(["", "partition 1 of 2 has not reported"])),
     )
     return inputs, a_policy(warm_up_s=draw(st.sampled_from([0.0, 7200.0])))
@@ -337,8 +348,9 @@ def test_a_floor_falls_only_where_what_is_asked_for_now_would_still_be_carried(
     for row, seen in zip(decided(inputs, policy).floors, inputs.complete_per_s, strict=True):
         if row.intent is not None and row.intent.floor < row.intent.floor_now:
             if inputs.telemetry_age_s is not None and inputs.telemetry_age_s <= 600:
-                assert row.intent.floor >= seen / 100 - 1e-6
-                assert not inputs.incomplete
+                assert inputs.lag_s is not None
+                assert row.intent.floor >= seen / 100 - 1e-6 or inputs.lag_s > 900
+                assert inputs.lag_s > 900 or not (inputs.incomplete or inputs.lag_s > 180)
             assert row.baseline_replicas is not None
             assert policy.warm_up_s == 0
 

@@ -31,6 +31,9 @@ def facts(floor_now: int = 8, rows: int = 1, **changes: Any) -> Facts:
         "telemetry_seen": True,
         "telemetry_stale_after_s": 60.0,
         "telemetry_handback_after_s": 600.0,
+        "lag_s": changes.get("telemetry_age_s", 10.0),
+        "slowest": "",
+        "lag_max_s": 180.0,
         "started_at_s": NOW_S - 3600,
         "warm_up_s": 300.0,
         "policy": policy_rows(Policy(), [CORE] * rows),
@@ -135,6 +138,24 @@ AGO_30 = np.array([NOW_S - 30])
         ),
         pytest.param(
             7,
+            facts(lag_s=250.0, slowest="partition 3 of 8 is 190 s behind the others"),
+            8,
+            Code.LAGGING_TELEMETRY,
+            "the newest whole demand is 250 s old, limit 180 s, partition 3 of 8 is 190 s behind "
+            "the others; wanted 7, held 8",
+            id="what is whole only of the past lowers nothing",
+        ),
+        pytest.param(
+            4,
+            facts(lag_s=700.0, incomplete="partition 3 of 8 is 690 s behind the others"),
+            6,
+            Code.INCOMPLETE_TELEMETRY,
+            "partition 3 of 8 is 690 s behind the others; whole demand is 700 s old, limit 600 s: "
+            "released to what is still seen",
+            id="a partition that is lost for good freezes no floor",
+        ),
+        pytest.param(
+            7,
             facts(demand_known=np.array([False])),
             8,
             Code.INCOMPLETE_TELEMETRY,
@@ -204,6 +225,7 @@ moments = st.one_of(st.just(np.nan), st.floats(NOW_S - 600, NOW_S))
 def any_facts(draw: st.DrawFn) -> Facts:
     baseline = draw(st.integers(0, 10))
     replicas_max = draw(st.integers(max(baseline, 1), 60))
+    age_s = draw(ages)
     return facts(
         draw(st.integers(1, replicas_max)),
         baseline=np.array([baseline]),
@@ -212,7 +234,8 @@ def any_facts(draw: st.DrawFn) -> Facts:
         released_at_s=np.array([draw(moments)]),
         demand_known=np.array([draw(st.booleans())]),
         incomplete=draw(st.sampled_from(["", "partition 1 of 2 has not reported"])),
-        telemetry_age_s=draw(ages),
+        telemetry_age_s=age_s,
+        lag_s=age_s + draw(st.sampled_from([0.0, 200.0, 700.0])),
         started_at_s=draw(st.sampled_from([None, NOW_S - 10, NOW_S - 3600])),
     )
 
@@ -238,7 +261,7 @@ def test_nothing_is_lowered_on_telemetry_that_is_missing_or_young(some: Facts, w
         assert some.baseline[0] > 0
         assert some.started_at_s == NOW_S - 3600
         is_whole = some.demand_known[0] and not some.incomplete and some.telemetry_age_s <= 60
-        assert is_whole or some.telemetry_age_s > 600
+        assert (is_whole and some.lag_s <= 180) or some.lag_s > 600
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=6), st.integers(1, 20))

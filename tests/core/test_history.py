@@ -10,31 +10,7 @@ from predictor.core.history import History, series_digest
 from streams.demand import DemandCell, DemandPart, Progress
 from streams.gaps import united
 from tests.core.core_values import EU, US, a_part, a_progress
-
-T0 = 1_799_999_940  # on a minute
-
-
-def a_history(routed: tuple[str, ...] = ()) -> History:
-    return History(["core", "role"], [US, EU], routed, length_s=7200)
-
-
-def fed(history: History, *records: DemandPart | Progress) -> History:
-    for record in records:
-        if isinstance(record, DemandPart):
-            history.add(record)
-        else:
-            history.advance(record)
-    return history
-
-
-def a_minute(start_s: int, per_s: float, **where: object) -> list[DemandPart]:
-    return [a_part(start_s + 10 * i, per_s * 10, **where) for i in range(6)]  # type: ignore[arg-type]
-
-
-def row(history: History, now_s: float, module: str = "core", region: str = US) -> list[float]:
-    batch = history.series(now_s)
-    values: list[float] = batch.values[batch.keys.index(SeriesKey(module, region))].tolist()
-    return values
+from tests.core.history_feeding import T0, a_history, a_minute, fed, row
 
 
 def test_a_minute_is_its_mean_rate_once_every_partition_has_passed_it() -> None:
@@ -350,14 +326,28 @@ def shuffled_records(draw: st.DrawFn) -> tuple[list[DemandPart | Progress], list
             for module in ("core", "role"):
                 if draw(st.booleans()):
                     requests = draw(st.floats(0, 1e6))
-                    records.append(
-                        a_part(T0 + 10 * bucket, requests, partition=partition, module=module)
-                    )
+                    start_s, revision = T0 + 10 * bucket, draw(st.integers(0, 2))
+                    records += [
+                        a_part(
+                            start_s,
+                            requests * number,
+                            partition=partition,
+                            module=module,
+                            revision=number,
+                            variance=requests * draw(st.integers(0, 1)),
+                        )
+                        for number in range(revision + 1)
+                    ]
+    first_s = T0 + 10 * draw(st.integers(0, 12))
+    silences = ((first_s, first_s + 10 * draw(st.integers(1, 18))),)
     for partition in range(3):
         closed_s = T0 + 10 * draw(st.integers(0, 30))
         gaps = [T0 + 10 * edge for edge in draw(st.lists(st.integers(-3, 33), max_size=4))]
         found = united(zip(gaps[::2], gaps[1::2], strict=False))
-        records.append(a_progress(closed_s, partition, 3, gaps=found))
+        quiet_s = draw(st.none() | st.just(closed_s + 60))
+        records.append(
+            a_progress(closed_s, partition, 3, quiet_s is not None, found, quiet_s, silences)
+        )
     records += [a_progress(T0 + 240, p, 3) for p in range(3)]
     order = draw(st.permutations(range(len(records))))
     again = draw(st.lists(st.sampled_from(range(len(records))), max_size=10))

@@ -8,7 +8,9 @@ from pathlib import Path
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.simulated import HpaSpec, SimulatedCluster, WorkloadSpec
 from predictor.clock import EventClock
+from predictor.core.audit import decode_record
 from predictor.core.cluster import ClusterView, TargetKey
+from predictor.core.reasons import Code
 from predictor.current_model import CurrentModel
 from predictor.demand_inbox import DemandInbox
 from predictor.gather import Gatherer
@@ -143,6 +145,23 @@ async def test_demand_of_partitions_that_are_not_ours_is_not_taken() -> None:
     assert world.records == []
     assert world.inbox.owned_modules == 0
     assert world.clock.now_s() == 0
+
+
+async def test_the_first_decision_after_a_change_of_ownership_changes_nothing() -> None:
+    world = World()
+    world.inbox.on_assigned({0})
+    task = asyncio.create_task(world.loop.run())
+    for per_s, newly_owned in [(250, False), (900, False), (1500, True), (1500, False)]:
+        if newly_owned:
+            world.inbox.on_assigned({0})
+        world.demand(600, per_s)
+        await asyncio.sleep(0.25)
+    world.loop.stop()
+    await task
+
+    decisions = [decode_record(record).decision for record in world.records]
+    assert [len(decision.floor_intents) for decision in decisions] == [0, 1, 0, 1]
+    assert Code.WARMING_UP in {reason.code for reason in decisions[2].floors[0].reasons}
 
 
 async def test_a_new_assignment_begins_a_new_history() -> None:

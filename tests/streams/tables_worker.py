@@ -11,6 +11,7 @@ import signal
 import sys
 
 from streams.demand import DemandPart, Progress
+from streams.demand_blocks import DemandBlock
 from streams.faust_app import DemandTables, DemandTableSettings
 from streams.topics import KafkaConnection
 from tests.streams.kafka_world import topics_of
@@ -30,6 +31,10 @@ class PrintingSink:
             requests=sum(cell.requests for cell in part.cells),
             partition=demand_partition,
         )
+
+    def on_block(self, block: DemandBlock, demand_partition: int) -> None:
+        for part in block.parts():
+            self.on_part(part, demand_partition)
 
     def on_progress(self, progress: Progress, demand_partition: int) -> None:
         say(

@@ -155,7 +155,7 @@ REJECTED = {
     "5 MB": (a_body(caller="x" * 5_000_000), RejectReason.OVERSIZE),
     "an array": (b"[1]", RejectReason.INVALID_FIELD),
     "a count as text": (a_body(count="1"), RejectReason.INVALID_FIELD),
-    "a count of none": (a_body(count=0), RejectReason.INVALID_FIELD),
+    "a negative count": (a_body(count=-1), RejectReason.INVALID_FIELD),
     "a count beyond reason": (a_body(count=10**30), RejectReason.INVALID_FIELD),
     "a sample rate of nothing": (a_body(sample_rate=0), RejectReason.INVALID_FIELD),
     "another kind": (a_body(kind="invoice"), RejectReason.UNKNOWN_KIND),

@@ -250,3 +250,34 @@ def test_memory_for_ids_is_bounded_and_false_alarms_are_as_rare_as_promised() ->
     # Each event meets 50,000 to 100,000 remembered ids: ids / 2^bits, here some 2,200 in all.
     expected = 10 * generation * 1.5 * generation / 2**bits
     assert 0.7 * expected < alarms < 1.1 * expected
+
+
+def silences_of(windows: PartitionWindows) -> list[tuple[int, int]]:
+    return [(a - int(T0), b - int(T0)) for a, b in windows.progress(1, idle=False).silences]
+
+
+def test_a_stretch_without_any_sign_of_life_is_told_and_survives_a_restart() -> None:
+    windows = a_window()
+    for offset, at_s in enumerate((5, 10, 400, 405)):
+        windows.add(a_request(at_s), offset)
+        windows.close()
+
+    assert silences_of(windows) == [(20, 400)]
+    assert silences_of(a_window(windows.checkpoint())) == [(20, 400)]
+
+
+def test_heartbeats_prove_that_zero_is_zero() -> None:
+    windows = a_window()
+    windows.add(a_request(5), 0)
+    for number in range(1, 40):
+        windows.add(Heartbeat("", T0 + 10 * number), number)
+
+    assert silences_of(windows) == []
+
+
+def test_who_is_idle_is_known_to_be_empty_up_to_the_lateness_before() -> None:
+    windows = a_window()
+    windows.add(a_request(5), 0)
+
+    assert windows.progress(1, idle=True, wall_s=T0 + 97).quiet_through_s == int(T0) + 70
+    assert windows.progress(1, idle=False, wall_s=T0 + 97).quiet_through_s is None
