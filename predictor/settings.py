@@ -24,7 +24,7 @@ from predictor.core.policy import (
     RegionPolicy,
     RoutePolicy,
 )
-from streams.format_options import FormatOptions
+from streams.format_options import FormatName, FormatOptions
 
 API_VERSION = "predictor.mplp.io/v1alpha1"
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
@@ -67,6 +67,18 @@ class WindowSettings(Section, frozen=True):
     silence_proof: Proof = "topic"
     given_up_partitions: Annotated[tuple[int, ...], Meta(max_length=64)] = ()
     commit_interval_s: Seconds = 1.0
+
+
+class MetricSettings(Section, frozen=True):
+    """The topic of metric samples, if demand is to be read from counters.
+
+    A difference of two samples reaches as far back as these are apart, so the lateness is the
+    scrape interval and half a minute more.
+    """
+
+    topic: Name | None = None
+    format: FormatName = ""
+    lateness_s: Annotated[float, Meta(ge=0, le=3600)] = 120.0
 
 
 class HistorySettings(Section, frozen=True):
@@ -169,6 +181,7 @@ class Settings(Section, frozen=True):
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
     events: FormatOptions = field(default_factory=FormatOptions)
+    metrics: MetricSettings = field(default_factory=MetricSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     regions: dict[str, RegionSettings] = field(default_factory=_guide_regions)
     modules: dict[str, ModuleSettings] = field(default_factory=_guide_modules)
@@ -198,6 +211,13 @@ class Settings(Section, frozen=True):
             warm_up_s=self.warm_up_s,
         )
 
+    def input_topics(self) -> dict[int, str]:
+        """The topics that demand is read from, by their numbers."""
+        topics = [self.kafka.requests_topic]
+        if self.metrics.topic is not None:
+            topics.append(self.metrics.topic)
+        return dict(enumerate(topics))
+
     def new_history(self, owns: Callable[[str], bool] = lambda module: True) -> History:
         """An empty history of the configured modules that `owns` accepts, in all regions."""
         return History(
@@ -207,7 +227,7 @@ class Settings(Section, frozen=True):
             inputs=InputPartitions(
                 silence_max_s=self.windows.silence_max_s,
                 proof=self.windows.silence_proof,
-                topic_names={0: self.kafka.requests_topic},
+                topic_names=self.input_topics(),
                 given_up=frozenset(self.windows.given_up_partitions),
             ),
             bucket_s=self.windows.bucket_s,

@@ -20,13 +20,14 @@ from prometheus_client.registry import Collector
 
 from predictor import __version__
 from predictor.core.decision import Decision
+from streams.counters import SampleVerdict
 from streams.events import RejectReason
 from streams.repeated_lines import RepeatedLines
 from streams.windows import Verdict
 
 PREFIX = "mplp_predictor"
 RECORD_OUTCOMES = frozenset(
-    [*map(str, Verdict), *map(str, RejectReason), "metric", "ignored", "lost"]
+    [*map(str, Verdict), *map(str, RejectReason), *map(str, SampleVerdict), "ignored", "lost"]
 )
 
 

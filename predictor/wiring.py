@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.demand_inbox import DemandInbox
 from predictor.settings import Settings
 from streams.events import Catalog
 from streams.faust_app import DemandTables, DemandTableSettings
-from streams.ingest import Ingest, IngestSettings
+from streams.format_options import FormatName
+from streams.ingest import Ingest, IngestSettings, MetricsInput
 from streams.topics import KafkaConnection, Topics, group_name
 
 DAY_S = 86_400
@@ -66,14 +69,20 @@ def kafka_topics(settings: Settings) -> Topics:
     )
 
 
-def event_catalog(settings: Settings) -> Catalog:
-    """Modules, regions and formats; raises `OSError` or `ValueError` for a schema file."""
+def event_catalog(settings: Settings, form: FormatName | None = None) -> Catalog:
+    """Modules, regions and formats; raises `OSError` or `ValueError` for a schema file.
+
+    `form` is the format of another topic than that of the requests.
+    """
+    options = settings.events.loaded(lambda name: Path(name).read_bytes())
+    if form is not None:
+        options = msgspec.structs.replace(options, format=form)
     return Catalog(
         settings.modules,
         settings.regions,
         default_region=settings.region,
         future_skew_max_s=settings.windows.future_skew_max_s,
-        options=settings.events.loaded(lambda name: Path(name).read_bytes()),
+        options=options,
     )
 
 
@@ -93,7 +102,15 @@ def new_ingest(settings: Settings, connection: KafkaConnection) -> Ingest:
             idle_after_s=windows.idle_after_s,
             commit_interval_s=windows.commit_interval_s,
         ),
+        metrics=_metrics_input(settings),
     )
+
+
+def _metrics_input(settings: Settings) -> MetricsInput | None:
+    metrics = settings.metrics
+    if metrics.topic is None:
+        return None
+    return MetricsInput(metrics.topic, event_catalog(settings, metrics.format), metrics.lateness_s)
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:

@@ -6,10 +6,13 @@ configured cells, so that adding a thousand events is one operation. Must never 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.demand import DemandCell, DemandPart
+from streams.duplicates import IdCount
 from streams.event_columns import Cells, EventColumns, Integers
 
 _DENSE_FACTOR = 8
@@ -23,14 +26,17 @@ class Bucket:
         "_amended",
         "_revisions",
         "events",
+        "first",
         "is_out",
         "needed_offset",
         "requests",
         "variance",
     )
 
-    def __init__(self, cells: int, needed_offset: int) -> None:
+    def __init__(self, cells: int, needed_offset: int, first: IdCount) -> None:
+        """`first` is what lies before the record that began the bucket."""
         self.needed_offset = needed_offset
+        self.first = first
         self.is_out = False
         self.requests = np.zeros(cells, np.float64)
         self.events = np.zeros(cells, np.int64)
@@ -102,23 +108,34 @@ class Bucket:
 
 
 def add_rows(
-    kept: dict[int, Bucket], columns: EventColumns, buckets: Integers, bucket_s: int, cells: Cells
+    kept: dict[int, Bucket],
+    columns: EventColumns,
+    buckets: Integers,
+    cells: Cells,
+    count_before: Callable[[int], IdCount],
 ) -> None:
     """Add events to their buckets, making those that are not there yet."""
     first_s, last_s = int(buckets.min()), int(buckets.max())
     if first_s == last_s:
-        _add_to(_bucket(kept, first_s, columns, cells), columns, len(cells))
+        _add_to(_bucket(kept, first_s, columns, cells, count_before), columns, len(cells))
         return
     for start_s in np.unique(buckets).tolist():
         rows = columns.rows(buckets == start_s)
-        _add_to(_bucket(kept, start_s, rows, cells), rows, len(cells))
+        _add_to(_bucket(kept, start_s, rows, cells, count_before), rows, len(cells))
 
 
-def _bucket(kept: dict[int, Bucket], start_s: int, rows: EventColumns, cells: Cells) -> Bucket:
+def _bucket(
+    kept: dict[int, Bucket],
+    start_s: int,
+    rows: EventColumns,
+    cells: Cells,
+    count_before: Callable[[int], IdCount],
+) -> Bucket:
     needed = rows.offset[0] if rows.needed_offset is None else rows.needed_offset.min()
     bucket = kept.get(start_s)
     if bucket is None:
-        bucket = kept[start_s] = Bucket(len(cells), int(needed))
+        first = count_before(int(rows.offset[0]))
+        bucket = kept[start_s] = Bucket(len(cells), int(needed), first)
     elif needed < bucket.needed_offset:
         bucket.needed_offset = int(needed)
     return bucket

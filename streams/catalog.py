@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from streams.arrivals import Arrivals
 from streams.event_types import OTHER, RefusalError, RejectReason
 from streams.format_options import FormatOptions
+from streams.metric_names import MetricNames
 from streams.schema_readers import schema_readers
 
 UNKNOWN_NAMES_KEPT = 32
@@ -58,6 +59,7 @@ class Catalog:
         self.body_bytes_max = body_bytes_max
         self.options = options or FormatOptions()
         self.arrivals = Arrivals(self.options)
+        self.metric_names = MetricNames(self.modules, self.options.metrics)
         self.schema_readers = schema_readers(self.options.schemas)
         aliases = self.options.module_aliases
         self._modules = _closed_set(self.modules, aliases, _normal, "module")

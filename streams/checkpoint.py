@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.duplicates import IdCount
 from streams.gaps import Gaps
 from streams.partial_stretch import PartialStretch
 from streams.watermark import WatermarkState
@@ -30,6 +31,7 @@ class CheckpointMetadata(
     """Up to where buckets are out, the next record to be judged, the watermark, and what is lost.
 
     Buckets from `whole_from_s` on are known with all their events, so only these may be amended.
+    `ids` is where the reader that goes on begins to count events with an id.
     """
 
     version: int
@@ -41,6 +43,7 @@ class CheckpointMetadata(
     gaps: Gaps = ()
     skip: PartialStretch | None = None
     silences: Gaps = ()
+    ids: IdCount = IdCount()
 
     def beside(self, offset: int) -> Checkpoint:
         """Both, ready to be committed."""

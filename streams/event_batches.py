@@ -40,8 +40,8 @@ MSGPACK_TYPE = "application/vnd.mplp.events+msgpack"
 class PackedRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One request event as an array; what stands at its end may be left out.
 
-    `time_ms` is milliseconds since 1970 and nothing else. `id` is text, bytes or None: see
-    `event_id`. Its type is checked there, because msgspec has no union of text and bytes.
+    `time_ms` is milliseconds since 1970 and nothing else. `id` is text, bytes or None, which
+    `event_id` checks, because msgspec has no union of text and bytes.
     """
 
     time_ms: int
@@ -53,16 +53,11 @@ class PackedRequest(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sample_rate: SampleRate = 1.0
 
     @property
-    def event_id(self) -> str:
-        """The identity as text; bytes, such as the 16 of a UUID, as their hexadecimal digits.
-
-        Raises `RefusalError` for what is neither, and for more than 128 characters.
-        """
-        found = self.id.hex() if isinstance(self.id, bytes) else self.id
-        if found is None:
-            return ""
-        if not isinstance(found, str) or len(found) > ID_CHARACTERS_MAX:
-            sentence = f"an id is text or bytes of at most {ID_CHARACTERS_MAX} characters"
+    def event_id(self) -> str | bytes:
+        """The identity; raises `RefusalError` for what is none, and for one that is too long."""
+        found = "" if self.id is None else self.id
+        if not isinstance(found, str | bytes) or len(found) > ID_CHARACTERS_MAX:
+            sentence = f"an id is text or bytes, at most {ID_CHARACTERS_MAX} of them"
             raise RefusalError(RejectReason.INVALID_FIELD, sentence)
         return found
 
@@ -140,7 +135,7 @@ class MsgpackBatch:
     def decode(
         self, headers: Headers, body: bytes, catalog: Catalog, record_time_s: float | None
     ) -> Outcomes:
-        _check_number(_declared(body))  # before the elements are made
+        _check_number(packed_events(body))  # before the elements are made
         arrays = _ARRAYS.decode(body)
         region = surroundings(headers, catalog).region
         outcomes: list[Event | Rejected] = []
@@ -152,7 +147,7 @@ class MsgpackBatch:
         return outcomes
 
 
-def _declared(body: bytes) -> int:
+def packed_events(body: bytes) -> int:
     """How many elements the array says it has (MessagePack specification, array format family)."""
     first = body[0] if body else 0
     if first == 0xDC:

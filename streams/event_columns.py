@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streams.bulk_decoder import BulkDecoder
 from streams.catalog import Catalog
 from streams.event_types import OTHER, Heartbeat, RefusalError, RequestEvent
+from streams.packed_decoder import PackedDecoder
 
 Integers = NDArray[np.int64]
 
@@ -65,9 +66,11 @@ class Cells:
         )
         self.other = len(self.names)
         self.heartbeat = self.other + 1
+        self.catalog = catalog
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self.spellings = Spellings(catalog, self)
         self.decoder = BulkDecoder()
+        self.packed_decoder = PackedDecoder()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -79,8 +82,12 @@ class Cells:
         return self._numbers[module, region, pinned]
 
 
-class Spellings(dict[tuple[str, str | None, str, float], int]):
-    """(module, region, routing, sample rate) as sent → row of `table`.
+Spelling = tuple[str, str | None, str | bool, float]
+"""Module, region, whether pinned (also as the word of our contract), sample rate: as sent."""
+
+
+class Spellings(dict[Spelling, int]):
+    """A spelling → its row in `table`.
 
     A spelling that cannot be placed at all has cell -1. Bounded: see `SPELLINGS_MIN`.
     """
@@ -93,11 +100,11 @@ class Spellings(dict[tuple[str, str | None, str, float], int]):
         self._rows: list[tuple[int, float]] = []
         self._table: tuple[Integers, NDArray[np.float64]] | None = None
 
-    def __missing__(self, spelling: tuple[str, str | None, str, float]) -> int:
-        module, region, routing, sample_rate = spelling
+    def __missing__(self, spelling: Spelling) -> int:
+        module, region, pinned, sample_rate = spelling
         try:
             found_module, found_region = self._catalog.place(module, region)
-            cell = self._numbers.number(found_module, found_region, routing == "pinned")
+            cell = self._numbers.number(found_module, found_region, pinned in ("pinned", True))
         except RefusalError:
             cell = -1
         row = len(self._rows)
@@ -145,7 +152,10 @@ def columns_of(
 def merged_columns(
     first: EventColumns, first_rows: Integers, second: EventColumns, second_rows: Integers
 ) -> EventColumns:
-    """Both in the order of their rows, each an ascending array (events,); no `needed_offset`."""
+    """Both in the order of their rows, each an ascending array (events,).
+
+    Those of `first` need their own records only.
+    """
     order = np.argsort(np.concatenate([first_rows, second_rows]), kind="stable")
     variance = None
     if first.variance is not None or second.variance is not None:
@@ -162,6 +172,9 @@ def merged_columns(
         variance,
         np.concatenate([first.id_hash, second.id_hash])[order],
         np.concatenate([first.offset, second.offset])[order],
+        None
+        if second.needed_offset is None
+        else np.concatenate([first.offset, second.needed_offset])[order],
     )
 
 

@@ -1,16 +1,21 @@
 """Reads the times of many events at once: whole epoch seconds from RFC 3339 texts, as arrays.
 
-`streams/record_block.py` calls it. It knows only the usual spelling, one length and UTC for all;
-whatever else a sender writes is for `streams/event_time.py`, which decides what a time means. It
-must never take a text that the other refuses, nor read another second from it.
+`streams/record_block.py` and `streams/batch_block.py` call it. It is quick for the usual spelling,
+one length and UTC for all; `streams/event_time.py` decides what a time means. It must never take a
+text that the other refuses, nor read another second from it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streams.event_time import rfc3339_s
+from streams.event_types import RefusalError
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SEPARATORS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
@@ -32,6 +37,18 @@ def utc_seconds(texts: list[str]) -> NDArray[np.int64] | None:
     if clock_s is None or days is None or not _tail_is_utc(rows):
         return None
     return days * 86_400 + clock_s
+
+
+def seconds_of(texts: list[str]) -> NDArray[np.int64]:
+    """The same for texts of any spelling; 0 for one that is no time."""
+    times_s = utc_seconds(texts)
+    if times_s is not None:
+        return times_s
+    times_s = np.zeros(len(texts), np.int64)
+    for row, text in enumerate(texts):
+        with contextlib.suppress(RefusalError):
+            times_s[row] = math.floor(rfc3339_s(text))
+    return times_s
 
 
 def _clock_seconds(rows: NDArray[np.uint8]) -> NDArray[np.int64] | None:

@@ -30,12 +30,13 @@ class RequestEvent(msgspec.Struct, frozen=True, gc=False, tag="request", tag_fie
 
     `requests` is the event's count divided by its sample rate. `pinned` requests carry the region
     header and cannot be moved. An empty `event_id` says that the sender gave none: such an event is
-    never taken for a duplicate. `variance` is what sampling adds to the uncertainty of `requests`:
-    of n reported out of every 1/p requests each, the total n/p has the variance n (1-p)/p^2
-    (Horvitz and Thompson 1952, Bernoulli sampling).
+    never taken for a duplicate. Binary formats may give bytes, such as the 16 of a UUID.
+    `variance` is what sampling adds to the uncertainty of `requests`: of n reported out of every
+    1/p requests each, the total n/p has the variance n (1-p)/p^2 (Horvitz and Thompson 1952,
+    Bernoulli sampling).
     """
 
-    event_id: str
+    event_id: str | bytes
     time_s: float
     module: str
     region: str
@@ -172,6 +173,19 @@ class Around(NamedTuple):
     time: str | int | float | None = None
     region: str | None = None
     module: str | None = None
+
+
+class Record(Protocol):
+    """A record as the broker keeps it; `timestamp` in milliseconds, below 0 where there is none."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 Outcomes = Sequence[Event | Rejected]

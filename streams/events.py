@@ -28,7 +28,9 @@ from streams.event_types import (
 )
 from streams.format_options import FormatOptions
 from streams.json_events import JsonEvents
+from streams.otlp_metric_encodings import OtlpJsonMetrics, OtlpProtoMetrics
 from streams.otlp_traces import OtlpJsonTraces, OtlpProtoTraces
+from streams.prometheus_json import PrometheusJson
 from streams.record_headers import media_type
 from streams.schema_registry_frame import SchemaRegistryFrame
 
@@ -58,6 +60,9 @@ FORMATS: tuple[Format, ...] = (
     SchemaRegistryFrame(),
     OtlpProtoTraces(),
     OtlpJsonTraces(),
+    OtlpProtoMetrics(),
+    OtlpJsonMetrics(),
+    PrometheusJson(),
     JsonEvents(),
 )
 """Asked in this order; the last one takes what the others leave."""
@@ -81,13 +86,14 @@ def decode(
         sentence = f"{len(body)} bytes, at most {catalog.body_bytes_max}"
         return (Rejected(RejectReason.OVERSIZE, sentence),)
     try:
-        form = _format_of(body, headers, catalog.options.format)
+        form = format_of(body, headers, catalog.options.format)
         return form.decode(headers, body, catalog, record_time_s)
     except DECODE_ERRORS as error:
         return (rejection(error),)
 
 
-def _format_of(body: bytes, headers: Headers, configured: str) -> Format:
+def format_of(body: bytes, headers: Headers, configured: str) -> Format:
+    """Who decodes this record; raises `RefusalError` if its headers tell of something unknown."""
     written = media_type(headers) if headers else ""
     if headers:
         for form in FORMATS:

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from streams.metric_names import MetricMeaning
+
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Attribute = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -22,8 +24,11 @@ FormatName = Literal[
     "json",
     "jsonl",
     "msgpack",
+    "otlp_json_metrics",
     "otlp_json_traces",
+    "otlp_proto_metrics",
     "otlp_proto_traces",
+    "prometheus_json",
     "schema_registry",
 ]
 """What `format` may say; each is the name of a format in `streams.events.FORMATS`."""
@@ -80,6 +85,10 @@ class FormatOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     arrivals: Annotated[dict[Name, bool | Name], Meta(max_length=1024)] = {}
     """Event types that count or not, over the table of `streams/arrivals.py`; a name is a module
     at which such an event counts."""
+
+    metrics: Annotated[dict[Name, MetricMeaning], Meta(max_length=1024)] = {}
+    """Metrics that count requests or do not, over the table of `streams/metric_names.py`; the first
+    one beats the others, and all beat the table. `<module>` in a name stands for every module."""
 
     schemas: Annotated[tuple[RegisteredSchema, ...], Meta(max_length=256)] = ()
     """The schemas behind the ids in records of a schema registry."""

@@ -20,7 +20,7 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -38,16 +38,15 @@ from aiokafka.errors import (
 
 from streams.backoff import Backoff
 from streams.broker_problem import broker_problem, tell_problem
-from streams.checkpoint import Checkpoint
-from streams.committed import committed_checkpoint
 from streams.consumer_stop import stop_consumer
 from streams.event_columns import Cells
 from streams.events import Catalog
 from streams.handover import HANDOVER_ERRORS, Handover
-from streams.owned_partition import MetricCallback, OwnedPartition
+from streams.input_topics import InputTopic, InputTopics
+from streams.owned_partition import OwnedPartition
+from streams.takeover import take_over
 from streams.topics import KafkaConnection, Topics
 from streams.whole_batches import give_whole_batches, widen_read_buffers
-from streams.windows import PartitionWindows
 
 _log = structlog.get_logger(__name__)
 
@@ -59,8 +58,6 @@ _HOPELESS = (
     UnsupportedVersionError,
 )
 _TAKEOVERS_AT_ONCE = 8
-_END_ATTEMPTS = 10
-_END_PAUSE_S = 0.5
 
 
 class IngestError(Exception):
@@ -77,7 +74,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_after_s: float = 30.0
     commit_interval_s: float = 1.0
     progress_every_s: float = 5.0
-    duplicate_offsets: int = 100_000
+    duplicate_events: int = 100_000
     auto_offset_reset: Literal["earliest", "latest"] = "earliest"
     # Live, many tiny fetches cost six times the CPU; next to ten-second buckets 200 ms are nothing.
     fetch_min_bytes: int = 256 * 1024
@@ -95,6 +92,17 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     handover_timeout_s: float = 15.0
 
 
+class MetricsInput(NamedTuple):
+    """The topic of metric samples, the catalog it is read with, and its own lateness.
+
+    A difference of two samples lies as far back as these are apart.
+    """
+
+    topic: str
+    catalog: Catalog
+    lateness_s: float = 120.0
+
+
 class Ingest:
     """One member of the ingest group; `counts` holds verdicts and reject reasons so far."""
 
@@ -106,17 +114,16 @@ class Ingest:
         catalog: Catalog,
         settings: IngestSettings | None = None,
         *,
-        on_metric: MetricCallback | None = None,
+        metrics: MetricsInput | None = None,
     ) -> None:
+        """`metrics`: the topic of metric samples and how it is read, if there is one."""
         self.counts: Counter[str] = Counter()
         self.settings = settings or IngestSettings()
         self._connection = connection
         self._topics = topics
         self._group = group
-        self._catalog = catalog
-        self._cells = Cells(catalog)
+        self._inputs = _inputs(topics, catalog, self.settings.lateness_s, metrics)
         self._whole_batches = False
-        self._on_metric = on_metric
         self._owned: dict[int, OwnedPartition] = {}
         self._assigned: frozenset[int] = frozenset()
         self._stopping = asyncio.Event()
@@ -125,7 +132,7 @@ class Ingest:
 
     @property
     def owned_partitions(self) -> frozenset[int]:
-        """The input partitions that this worker counts now."""
+        """The numbers of the input partitions that this worker counts now."""
         return frozenset(self._owned)
 
     @property
@@ -158,7 +165,7 @@ class Ingest:
         try:
             await consumer.start()
             self._whole_batches = self.settings.whole_batches and give_whole_batches(consumer)
-            consumer.subscribe([self._topics.requests], listener=_Assignment(self, consumer))
+            consumer.subscribe(self._inputs.names, listener=_Assignment(self, consumer))
             while not self._stopping.is_set():
                 await self._follow_assignment(consumer)
                 self._take(await self._fetch(consumer))
@@ -195,7 +202,7 @@ class Ingest:
             )
         except OffsetOutOfRangeError as error:
             for source in error.args[0]:
-                await self._give_up(consumer, source.partition, error)
+                await self._give_up(consumer, self._inputs.number(source), error)
             return {}
         if self._whole_batches:
             return {source: records for source, (records,) in found.items()}
@@ -204,49 +211,59 @@ class Ingest:
     def _take(self, batches: dict[TopicPartition, list[Any]]) -> None:
         now_s = time.monotonic()
         for source, records in batches.items():
-            owned = self._owned.get(source.partition)
+            number = self._inputs.number(source)
+            owned = self._owned.get(number)
             if owned is not None:
-                owned.take(records, self._catalog, self._cells, self.counts, self._on_metric)
+                topic = self._inputs.of(number)
+                owned.take(records, topic.catalog, topic.cells, self.counts)
                 owned.last_record_s = now_s
 
     async def _hand_over(self, consumer: Any) -> None:
         """Commit every partition that has news; one that fails is let go and taken over again."""
         now_s = time.monotonic()
-        partitions = len(consumer.partitions_for_topic(self._topics.requests) or ())
         due = []
-        for partition, owned in self._owned.items():
-            idle = self._is_idle(consumer, partition, now_s)
+        for number, owned in self._owned.items():
+            source = self._inputs.source(number)
+            idle = self._is_idle(consumer, source, owned, now_s)
             if owned.is_due(now_s, idle=idle):
+                partitions = len(consumer.partitions_for_topic(source.topic) or ())
                 work = owned.hand_over(partitions, now_s, idle=idle, wall_s=time.time())
-                due.append((partition, work))
+                due.append((number, work))
         outcomes = await asyncio.gather(*(work for _, work in due), return_exceptions=True)
-        for (partition, _), outcome in zip(due, outcomes, strict=True):
+        failed = []
+        for (number, _), outcome in zip(due, outcomes, strict=True):
             if isinstance(outcome, int):
                 self.counts["parts"] += outcome
                 continue
             if isinstance(outcome, _HOPELESS) or not isinstance(outcome, HANDOVER_ERRORS):
                 raise outcome
-            await self._give_up(consumer, partition, outcome)
+            failed.append((number, outcome))
+        # At once: closing what hangs takes seconds for each, and a broker is away for all of them.
+        await asyncio.gather(*(self._give_up(consumer, *one) for one in failed))
 
-    async def _give_up(self, consumer: Any, partition: int, error: BaseException) -> None:
+    async def _give_up(self, consumer: Any, number: int, error: BaseException) -> None:
         if isinstance(error, OffsetOutOfRangeError):
             self.counts["out_of_range"] += 1
         else:
             fenced = isinstance(error, ProducerFenced)
             self.counts["fenced" if fenced else "handover_failed"] += 1
-        _log.warning("partition given up", partition=partition, error=repr(error))
-        owned = self._owned.pop(partition, None)
+        source = self._inputs.source(number)
+        _log.warning(
+            "partition given up", topic=source.topic, partition=source.partition, error=repr(error)
+        )
+        owned = self._owned.pop(number, None)
         if owned is not None:
             await owned.handover.close()
         with contextlib.suppress(KafkaError):
-            consumer.pause(TopicPartition(self._topics.requests, partition))
+            consumer.pause(source)
         self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
 
-    def _is_idle(self, consumer: Any, partition: int, now_s: float) -> bool:
+    def _is_idle(
+        self, consumer: Any, source: TopicPartition, owned: OwnedPartition, now_s: float
+    ) -> bool:
         """Read to its end and silent: fetches of late succeeded and had nothing."""
-        if now_s - self._owned[partition].last_record_s < self.settings.idle_after_s:
+        if now_s - owned.last_record_s < self.settings.idle_after_s:
             return False
-        source = TopicPartition(self._topics.requests, partition)
         if source not in consumer.assignment():
             return False
         fetched_ms = consumer.last_poll_timestamp(source)
@@ -263,16 +280,16 @@ class Ingest:
         if not missing or time.monotonic() < self._takeover_after_s:
             return
         found = await asyncio.gather(
-            *(self._take_over(consumer, partition) for partition in missing),
+            *(self._take_over(consumer, number) for number in missing),
             return_exceptions=True,
         )
         failures = []
-        for partition, outcome in zip(missing, found, strict=True):
+        for number, outcome in zip(missing, found, strict=True):
             if isinstance(outcome, OwnedPartition):
-                await self._adopt(consumer, partition, outcome)
+                await self._adopt(consumer, number, outcome)
             else:
                 failures.append(outcome)
-                _log.warning("takeover failed", partition=partition, error=repr(outcome))
+                _log.warning("takeover failed", partition=number, error=repr(outcome))
         for failure in failures:
             if isinstance(failure, _HOPELESS) or not isinstance(failure, HANDOVER_ERRORS):
                 raise failure
@@ -281,76 +298,57 @@ class Ingest:
         else:
             self._takeover_backoff.reset()
 
-    async def _take_over(self, consumer: Any, partition: int) -> OwnedPartition:
-        """Fence whoever had the partition, then read how far that one came: in this order."""
-        settings = self.settings
-        source = TopicPartition(self._topics.requests, partition)
+    async def _take_over(self, consumer: Any, number: int) -> OwnedPartition:
+        """Fence whoever had the partition, then read how far that one came."""
         handover = Handover(
             self._connection,
             self._topics,
             self._group,
-            source,
-            timeout_s=settings.handover_timeout_s,
+            self._inputs.source(number),
+            timeout_s=self.settings.handover_timeout_s,
         )
-        try:
-            await handover.open()
-            windows = await self._windows(consumer, source)
-        except BaseException:
-            await handover.close()
-            raise
-        return OwnedPartition(windows, handover, settings, time.monotonic())
-
-    async def _windows(self, consumer: Any, source: TopicPartition) -> PartitionWindows:
-        """Windows that begin at the checkpoint, or at the first record that is left after it."""
-        settings = self.settings
-        checkpoint = await committed_checkpoint(consumer, source)
-        first, end = await _offsets_there(consumer, source, checkpoint)
-        begin = end if settings.auto_offset_reset == "latest" else first
-        if checkpoint is None:
-            checkpoint = Checkpoint(begin, "")
-        elif checkpoint.offset < first:
-            begin, lost = first, first - checkpoint.offset
-            self.counts["lost"] += lost
-            _log.error("records expired unread", partition=source.partition, records=lost)
-        elif checkpoint.offset > end:
-            self.counts["other_log"] += 1
-            _log.error("log ends before what was read", partition=source.partition, offset=end)
-        else:
-            begin = checkpoint.offset
-        windows = PartitionWindows(
-            source.partition,
-            self._cells,
-            bucket_s=settings.bucket_s,
-            lateness_s=settings.lateness_s,
-            amend_s=settings.amend_s,
-            silence_max_s=settings.silence_max_s,
-            duplicate_offsets=settings.duplicate_offsets,
-            checkpoint=checkpoint,
-            first_offset=begin,
+        return await take_over(
+            consumer,
+            handover,
+            topic=self._inputs.of(number),
+            number=number,
+            settings=self.settings,
+            counts=self.counts,
         )
-        windows.lost_before(time.time())
-        return windows
 
-    async def _adopt(self, consumer: Any, partition: int, owned: OwnedPartition) -> None:
-        source = TopicPartition(self._topics.requests, partition)
-        if partition not in self._assigned or source not in consumer.assignment():
+    async def _adopt(self, consumer: Any, number: int, owned: OwnedPartition) -> None:
+        source = self._inputs.source(number)
+        if number not in self._assigned or source not in consumer.assignment():
             await owned.handover.close()  # it went elsewhere meanwhile
             return
-        self._owned[partition] = owned
+        self._owned[number] = owned
         consumer.seek(source, owned.windows.position)
         consumer.resume(source)
-        _log.info("partition taken over", partition=partition, offset=owned.windows.position)
+        offset = owned.windows.position
+        _log.info(
+            "partition taken over", topic=source.topic, partition=source.partition, offset=offset
+        )
 
     def _assign(self, consumer: Any, assigned: Iterable[TopicPartition]) -> None:
-        sources = {source.partition: source for source in assigned}
-        for partition, source in sources.items():
-            owned = self._owned.get(partition)
+        sources = {self._inputs.number(source): source for source in assigned}
+        for number, source in sources.items():
+            owned = self._owned.get(number)
             if owned is None:
                 consumer.pause(source)
                 consumer.seek(source, 0)  # some position, or the client asks the group for one
             else:
                 consumer.seek(source, owned.windows.position)
         self._assigned = frozenset(sources)
+
+
+def _inputs(
+    topics: Topics, catalog: Catalog, lateness_s: float, metrics: MetricsInput | None
+) -> InputTopics:
+    found = [InputTopic(topics.requests, catalog, Cells(catalog), lateness_s)]
+    if metrics is not None:
+        cells = Cells(metrics.catalog)
+        found.append(InputTopic(metrics.topic, metrics.catalog, cells, metrics.lateness_s))
+    return InputTopics(found)
 
 
 def prepare_process() -> None:
@@ -364,23 +362,6 @@ def prepare_process() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     widen_read_buffers()
-
-
-async def _offsets_there(
-    consumer: Any, source: TopicPartition, checkpoint: Checkpoint | None
-) -> tuple[int, int]:
-    """The first offset that is left and the one after the last; asks again before it says less.
-
-    A new leader may know less of the end than the old one for as long as its followers need.
-    """
-    wanted = 0 if checkpoint is None else checkpoint.offset
-    for attempt in range(_END_ATTEMPTS):
-        end = (await consumer.end_offsets([source]))[source]
-        if end >= wanted:
-            break
-        if attempt < _END_ATTEMPTS - 1:
-            await asyncio.sleep(_END_PAUSE_S)
-    return (await consumer.beginning_offsets([source]))[source], end
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]

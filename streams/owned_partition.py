@@ -8,18 +8,20 @@ checkpoint.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
+from streams.checkpoint import Checkpoint
+from streams.counters import CounterDemand
 from streams.dead_letter import DeadLetter, dead_letter
-from streams.event_columns import Cells
-from streams.event_types import MetricSample
+from streams.event_columns import Cells, EventColumns, columns_of, merged_columns
+from streams.event_types import RequestEvent
 from streams.events import Catalog
 from streams.handover import Handover, Package
 from streams.record_block import Block, decode_block
 from streams.windows import PartitionWindows
-
-MetricCallback = Callable[[MetricSample], None]
 
 LOG_APPEND_TIME = 1
 """A record's timestamp type where the broker set it (Kafka's record batch format)."""
@@ -46,6 +48,7 @@ class OwnedPartition:
     def __init__(
         self,
         windows: PartitionWindows,
+        counters: CounterDemand,
         handover: Handover,
         policy: CommitPolicy,
         now_s: float,
@@ -53,6 +56,8 @@ class OwnedPartition:
         self.windows = windows
         self.handover = handover
         self.last_record_s = now_s
+        self._counters = counters
+        self._partitions = 0
         self._policy = policy
         self._dead_letters: list[DeadLetter] = []
         self._committed_s = now_s
@@ -66,7 +71,6 @@ class OwnedPartition:
         catalog: Catalog,
         cells: Cells,
         counts: Counter[str],
-        on_metric: MetricCallback | None,
     ) -> None:
         """Decode and count aiokafka's records; those read before are passed over."""
         windows = self.windows
@@ -79,19 +83,40 @@ class OwnedPartition:
             # In the broker's time what is missing came before; senders' clocks promise nothing.
             windows.lost_before(first.timestamp / 1000)
         block = decode_block(records, catalog, cells)
-        for verdict, number in windows.add_columns(block.columns).items():
+        columns = block.columns
+        if block.samples:
+            columns = self._with_samples(block, records, cells, counts)
+        for verdict, number in windows.add_columns(columns).items():
             counts[verdict.value] += number
         windows.pass_by(records[-1].offset)
-        if block.rejected or block.samples or block.ignored:
-            self._set_aside(block, records, counts, on_metric)
+        if block.rejected or block.ignored:
+            self._set_aside(block, records, counts)
 
-    def _set_aside(
-        self,
-        block: Block,
-        records: Sequence[Any],
-        counts: Counter[str],
-        on_metric: MetricCallback | None,
-    ) -> None:
+    def _with_samples(
+        self, block: Block, records: Sequence[Any], cells: Cells, counts: Counter[str]
+    ) -> EventColumns:
+        """The block's events, and between them what its metric samples tell of requests."""
+        events: list[RequestEvent] = []
+        rows, needed = [], []
+        verdicts = self._counters.counts
+        for row, sample in block.samples:
+            record = records[row]
+            verdicts.clear()
+            keyed = record.key is not None or self._partitions == 1
+            for amount in self._counters.add(sample, record.offset, whole_series=keyed):
+                events.append(amount.event)
+                rows.append(row)
+                needed.append(amount.needed_offset)
+            if record.offset < self.windows.replay_until:
+                counts["replayed"] += 1
+            else:
+                counts.update({verdict.value: number for verdict, number in verdicts.items()})
+        offsets = np.array([record.offset for record in records])
+        made = columns_of(events, offsets[rows].tolist() if rows else [], cells, needed)
+        among = np.searchsorted(offsets, block.columns.offset)
+        return merged_columns(block.columns, among, made, np.array(rows, np.int64))
+
+    def _set_aside(self, block: Block, records: Sequence[Any], counts: Counter[str]) -> None:
         """What the block holds besides events to count; one dead letter for each bad record."""
         counts["ignored"] += block.ignored
         replay_until, lettered = self.windows.replay_until, -1
@@ -105,13 +130,6 @@ class OwnedPartition:
                 limit = self._policy.dead_letter_bytes_max
                 source = self.handover.source
                 self._dead_letters.append(dead_letter(source, records[row], rejected, limit))
-        for row, sample in block.samples:
-            if records[row].offset < replay_until:
-                counts["replayed"] += 1
-                continue
-            counts["metric"] += 1
-            if on_metric is not None:
-                on_metric(sample)
 
     def is_due(self, now_s: float, *, idle: bool) -> bool:
         """Whether something should go out now."""
@@ -134,10 +152,19 @@ class OwnedPartition:
         if idle and (self._told is None or not self._told[1]):
             parts += self.windows.snapshot()
         progress = self.windows.progress(partitions, idle=idle, wall_s=wall_s)
-        package = Package(parts, progress, self._dead_letters, self.windows.checkpoint())
+        self._partitions = partitions
+        package = Package(parts, progress, self._dead_letters, self._checkpoint())
         await self.handover.commit(package)
         self._was_empty = not parts and not self._dead_letters
         self._dead_letters = []
         self._committed_s = self._told_s = now_s
         self._told = (progress.closed_through_s, idle)
         return len(parts)
+
+    def _checkpoint(self) -> Checkpoint:
+        """The windows', held back by what the next differences of counters need."""
+        checkpoint = self.windows.checkpoint()
+        needed = self._counters.needed_offset(self.windows.newest_s)
+        if needed is None or needed >= checkpoint.offset:
+            return checkpoint
+        return checkpoint._replace(offset=needed)

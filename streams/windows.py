@@ -90,7 +90,7 @@ class PartitionWindows:
         lateness_s: float = 30.0,
         amend_s: int = 60,
         silence_max_s: int = 120,
-        duplicate_offsets: int = 100_000,
+        duplicate_events: int = 100_000,
         checkpoint: Checkpoint | None = None,
         first_offset: int | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class PartitionWindows:
         self._skip: PartialStretch | None = None
         self._lateness_s = lateness_s
         self._watermark = Watermark(lateness_s, slack_min_s=bucket_s)
-        self._duplicates = DuplicateFilter(duplicate_offsets)
+        self._duplicates = DuplicateFilter(duplicate_events)
         self._kept: dict[int, Bucket] = {}
         if checkpoint is not None:
             self._restore(checkpoint, checkpoint.offset if first_offset is None else first_offset)
@@ -216,6 +216,7 @@ class PartitionWindows:
         # Before the end of a replay the older position stays: what lies before it is accounted for.
         position = max(self.position, self.replay_until)
         needed = (bucket.needed_offset for bucket in self._kept.values())
+        first = (bucket.first for bucket in self._kept.values())
         metadata = CheckpointMetadata(
             CHECKPOINT_VERSION,
             self.bucket_s,
@@ -226,6 +227,7 @@ class PartitionWindows:
             bounded(self.gaps, self.closed_through_s),
             self._skip,
             bounded(self.silences, self.closed_through_s),
+            min(first, default=self._duplicates.count),
         )
         return metadata.beside(min(needed, default=self.position))
 
@@ -272,25 +274,16 @@ class PartitionWindows:
         amends: NDArray[np.bool_] | None,
     ) -> tuple[int, int]:
         """Put the chosen events into their buckets; how many were repeated, how many amend."""
-        repeated = 0
-        named = chosen & (columns.id_hash != 0)
-        if named.any():
-            if named.all():
-                again = self._duplicates.repeated(buckets, columns.id_hash, columns.offset)
-            else:
-                again = np.zeros(len(buckets), bool)
-                again[named] = self._duplicates.repeated(
-                    buckets[named], columns.id_hash[named], columns.offset[named]
-                )
-            repeated = int(np.count_nonzero(again))
-            if repeated:
-                chosen = chosen & ~again
+        again = self._duplicates.repeated(buckets, columns.id_hash, columns.offset, chosen)
+        repeated = int(np.count_nonzero(again))
+        if repeated:
+            chosen = chosen & ~again
         if not chosen.all():
             columns, buckets = columns.rows(chosen), buckets[chosen]
             amends = None if amends is None else amends[chosen]
         if not len(buckets):
             return repeated, 0
-        add_rows(self._kept, columns, buckets, self.bucket_s, self._cells)
+        add_rows(self._kept, columns, buckets, self._cells, self._duplicates.count_before)
         if amends is None or not amends.any():
             return repeated, 0
         for start_s, cell, offset in zip(
@@ -365,6 +358,7 @@ class PartitionWindows:
         self.gaps, self.silences = metadata.gaps, metadata.silences
         self._skip = metadata.skip
         self._whole_from_s = metadata.whole_from_s
+        self._duplicates = DuplicateFilter(self._duplicates.generation_events, begin=metadata.ids)
         self._watermark = Watermark(
             self._lateness_s, slack_min_s=self.bucket_s, state=metadata.watermark
         )

@@ -27,7 +27,7 @@ class PartitionSurvey:
     """The running counts of one partition."""
 
     def __init__(
-        self, partition: int, *, bucket_s: int, lateness_s: float, duplicate_offsets: int
+        self, partition: int, *, bucket_s: int, lateness_s: float, duplicate_events: int
     ) -> None:
         self.partition = partition
         self.records = 0
@@ -42,7 +42,7 @@ class PartitionSurvey:
         self.lateness = QuantileSketch()
         self._bucket_s = bucket_s
         self._watermark = Watermark(lateness_s, slack_min_s=bucket_s)
-        self._filter = DuplicateFilter(duplicate_offsets)
+        self._filter = DuplicateFilter(duplicate_events)
 
     @property
     def believed_s(self) -> float | None:

@@ -43,7 +43,7 @@ from streams.record_headers import media_type
 
 DUPLICATE_IDS = 2_000_000
 """Ids remembered over all partitions, 16 to 64 MB; at most the service's own for each."""
-DUPLICATE_OFFSETS_MAX = 100_000
+DUPLICATE_EVENTS_MAX = 100_000
 BUCKETS_MAX = 1_000_000
 """Distinct buckets that are told apart: four months of ten seconds."""
 STAMPED_BY_BROKER = 1
@@ -68,10 +68,10 @@ class TopicSurvey:
         self._plain = catalog
         self._unknown: dict[str, Counter[str]] = {"module": Counter(), "region": Counter()}
         self._naming = _naming(catalog, self._unknown)
-        offsets = max(1_000, min(DUPLICATE_OFFSETS_MAX, DUPLICATE_IDS // max(partitions, 1) // 2))
+        events = max(1_000, min(DUPLICATE_EVENTS_MAX, DUPLICATE_IDS // max(partitions, 1) // 2))
         self._partitions = [
             PartitionSurvey(
-                number, bucket_s=bucket_s, lateness_s=lateness_s, duplicate_offsets=offsets
+                number, bucket_s=bucket_s, lateness_s=lateness_s, duplicate_events=events
             )
             for number in range(partitions)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.catalog import Catalog
+from streams.counters import CounterDemand
 from streams.event_columns import Cells
 from streams.event_types import Heartbeat, RequestEvent
 from streams.handover import Package
@@ -10,7 +11,8 @@ from streams.ingest import IngestSettings
 from streams.owned_partition import OwnedPartition
 from streams.windows import PartitionWindows
 
-CELLS = Cells(Catalog(["core"], ["us-east-1"]))
+CATALOG = Catalog(["core"], ["us-east-1"])
+CELLS = Cells(CATALOG)
 T0 = 1_764_000_000.0
 
 
@@ -28,7 +30,8 @@ class Kept:
 def a_partition(handover: Kept) -> OwnedPartition:
     settings = IngestSettings(commit_interval_s=1.0, progress_every_s=5.0, lateness_s=2.0)
     windows = PartitionWindows(0, CELLS, lateness_s=settings.lateness_s)
-    return OwnedPartition(windows, handover, settings, 0.0)  # type: ignore[arg-type]
+    counters = CounterDemand(CATALOG.metric_names)
+    return OwnedPartition(windows, counters, handover, settings, 0.0)  # type: ignore[arg-type]
 
 
 async def test_parts_do_not_wait_for_a_commit_that_only_told_progress() -> None:

@@ -94,7 +94,7 @@ def test_cloud_event_of_a_known_arrival_counts(changed: dict[str, Any], module: 
     assert isinstance(event, RequestEvent)
     assert event.module == module
     assert event.time_s == NOON_S
-    assert event.event_id.endswith(" 7")
+    assert str(event.event_id).endswith(" 7")
 
 
 def test_cloud_event_of_an_end_is_ignored() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -10,13 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.batch_block import Part, line_batches, packed_batches
 from streams.bulk_decoder import BulkDecoder, BulkRequest
 from streams.catalog import Catalog
 from streams.event_columns import Cells, columns_of, hash_of
 from streams.event_seconds import utc_seconds
 from streams.event_time import rfc3339_s
-from streams.event_types import Headers, Heartbeat, MetricSample, RefusalError, Rejected
-from streams.events import decode
+from streams.event_types import (
+    Headers,
+    Heartbeat,
+    Ignored,
+    MetricSample,
+    RefusalError,
+    Rejected,
+)
+from streams.events import FormatOptions, decode
+from streams.line_breaks import line_breaks
 from streams.record_block import SMALL_BLOCK, Block, decode_block
 
 CATALOG = Catalog(["core", "plan"], ["us-east-1", "eu-west-1"])
@@ -41,21 +51,22 @@ def a_request(**changed: object) -> bytes:
     return json.dumps({**fields, **changed}).encode()
 
 
-def one_by_one(records: list[Stored]) -> Block:
+def one_by_one(records: list[Stored], catalog: Catalog = CATALOG) -> Block:
     """What `decode` says of each record."""
     block = Block(columns_of([], [], CELLS), [], [], 0)
-    events, offsets = [], []
+    events, offsets, ignored = [], [], 0
     for row, record in enumerate(records):
         written_s = record.timestamp / 1000 if record.timestamp >= 0 else None
-        for outcome in decode(record.value, record.headers, CATALOG, record_time_s=written_s):
+        for outcome in decode(record.value, record.headers, catalog, record_time_s=written_s):
             if isinstance(outcome, Rejected):
                 block.rejected.append((row, outcome))
             elif isinstance(outcome, MetricSample):
                 block.samples.append((row, outcome))
             else:
+                ignored += outcome.events if isinstance(outcome, Ignored) else 0
                 events.append(outcome)
                 offsets.append(record.offset)
-    return block._replace(columns=columns_of(events, offsets, CELLS))
+    return block._replace(columns=columns_of(events, offsets, CELLS), ignored=ignored)
 
 
 def shown(block: Block) -> list[object]:
@@ -64,6 +75,7 @@ def shown(block: Block) -> list[object]:
     return [
         columns.time_s.tolist(), columns.cell.tolist(), columns.requests.tolist(), variance,
         columns.id_hash.tolist(), columns.offset.tolist(), block.rejected, block.samples,
+        block.ignored,
     ]  # fmt: skip
 
 
@@ -99,27 +111,100 @@ BODIES = st.one_of(
         b'{"kind":"request","kind":"metric","module":"core"}', b"\xff\xfe", b"null",
     ]),
 )  # fmt: skip
+LINES = st.builds(
+    lambda lines, gap, end: gap.join(line or b"" for line in lines) + end,
+    st.lists(BODIES, max_size=4), st.sampled_from([b"\n", b"\n", b"\r\n", b"\n\n", b" "]),
+    st.sampled_from([b"", b"\n", b"\n\n"]),
+)  # fmt: skip
+ARRAYS = st.lists(
+    st.tuples(
+        st.sampled_from([NOON_S * 1000 - 1, NOON_S * 1000 + 299_500, NOON_S * 1000 + 400_000, 5,
+                         2**63, 2**64 - 1, -1]),
+        st.sampled_from(["core", "core", "plan", "gateway", ""]),
+        st.sampled_from(["us-east-1", "eu-west-1", "mars-1", None]),
+        st.sampled_from([b"1", b"1", "1", None, b"", "", b"x" * 129, 7, []]),
+        st.sampled_from([1, 1, 0, 7, -1]),
+        st.booleans(),
+        st.sampled_from([1.0, 1.0, 0.1, 2.0]),
+    ).flatmap(lambda array: st.sampled_from([array, array[:6], array[:5], array[:4], array[:3]])),
+    max_size=5,
+).flatmap(
+    lambda arrays: st.sampled_from([msgspec.msgpack.encode(arrays)] * 4
+                                   + [msgspec.msgpack.encode(arrays)[:-1], b"", b"\xdd"])
+)  # fmt: skip
 HEADERS = st.sampled_from([
     (), (), (), (("traceparent", b"00-1-2-01"),), (("content-type", b"application/x-ndjson"),),
     (("region", b"us-east-1"),), (("Content-Type", b"text/plain"),),
+    (("content-type", b"application/json; charset=utf-8"),),
+    (("content-type", b"application/vnd.mplp.events+msgpack"),),
+    (("content-type", b"application/x-ndjson"), ("region", b"eu-west-1")),
 ])  # fmt: skip
 TIMESTAMPS = st.sampled_from([NOON_S * 1000, NOON_S * 1000 + 499, NOON_S * 1000 + 500, -1])
 
 
-@settings(max_examples=300)
-@given(st.lists(st.tuples(BODIES, TIMESTAMPS, HEADERS), min_size=1, max_size=40), st.data())
+DRAWN = st.lists(
+    st.tuples(st.one_of(BODIES, LINES, ARRAYS), TIMESTAMPS, HEADERS), min_size=1, max_size=40
+)
+
+
+@pytest.mark.parametrize("configured", ["", "json", "jsonl", "msgpack", "cloudevents"])
+@settings(max_examples=150)
+@given(DRAWN, st.data())
 def test_a_block_says_what_its_records_say_one_by_one(
-    drawn: list[tuple[bytes | None, int, Headers]], data: st.DataObject
+    configured: str, drawn: list[tuple[bytes | None, int, Headers]], data: st.DataObject
 ) -> None:
+    options = FormatOptions(format=configured)  # type: ignore[arg-type]
+    catalog = Catalog(["core", "plan"], ["us-east-1", "eu-west-1"], options=options)
     # Usual records around them, so that there is something to read in bulk.
     usual = [(a_request(id=str(number)), NOON_S * 1000, ()) for number in range(2 * SMALL_BLOCK)]
-    mixed = data.draw(st.permutations([*usual, *drawn]))
+    mixed = data.draw(st.permutations([*usual, *drawn]) | st.just(drawn))
     records = [
         Stored(3 * number, value, timestamp, headers)
         for number, (value, timestamp, headers) in enumerate(mixed)
     ]
 
+    block = decode_block(records, catalog, Cells(catalog))
+
+    assert shown(block) == shown(one_by_one(records, catalog))
+
+
+def a_batch(media_type: str, body: bytes, offset: int) -> Stored:
+    return Stored(offset, body, NOON_S * 1000, (("content-type", media_type.encode()),))
+
+
+def json_lines(number: int) -> Stored:
+    lines = b"\n".join(a_request(id=f"{number}-{one}") for one in range(20))
+    return a_batch("application/x-ndjson", lines + b"\n", number)
+
+
+def arrays(number: int) -> Stored:
+    events = [
+        (NOON_S * 1000 - one, "core", "eu-west-1", number.to_bytes(8) + one.to_bytes(8), 2)
+        for one in range(20)
+    ]
+    return a_batch("application/vnd.mplp.events+msgpack", msgspec.msgpack.encode(events), number)
+
+
+@pytest.mark.parametrize(("batch", "read"), [(json_lines, line_batches), (arrays, packed_batches)])
+def test_records_of_many_events_are_read_in_bulk(
+    batch: Callable[[int], Stored], read: Callable[..., list[Part]]
+) -> None:
+    records = [batch(number) for number in range(5)]
+    columns = decode_block(records, CATALOG, CELLS).columns
+
+    assert [part.read.tolist() for part in read(records, range(5), CELLS)] == [[0, 1, 2, 3, 4]]
+    assert columns.offset.tolist() == [number for number in range(5) for _ in range(20)]
+    assert len(set(columns.id_hash.tolist())) == 100
     assert shown(decode_block(records, CATALOG, CELLS)) == shown(one_by_one(records))
+
+
+@pytest.mark.parametrize("joined", [
+    a_request() + a_request() + b"\n" + b"{" + b"\n" + a_request()[1:],
+    a_request() + a_request() + b"\n" + a_request().replace(b"{", b'{"x":\n{},', 1),
+    b"\n" + a_request(), a_request() + b"\n", b"", b"\n", b"{", a_request() + b"\n" + b" {}",
+])  # fmt: skip
+def test_lines_are_one_object_each_or_nothing_is_promised(joined: bytes) -> None:
+    assert line_breaks(joined) is None
 
 
 def test_one_bad_record_in_a_block_costs_only_itself() -> None:

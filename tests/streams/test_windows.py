@@ -97,27 +97,70 @@ def test_idle_partition_shows_what_it_has_and_still_closes_it_later() -> None:
     assert requests_of(windows.close()) == {0: 2}
 
 
-@given(EVENTS, STOPS, st.integers(1, 8))
-@settings(max_examples=300, deadline=None)
-def test_reader_that_stops_anywhere_hands_over_the_same_parts(
-    events: list[RequestEvent | Heartbeat], stops: list[tuple[int, int]], generation: int
-) -> None:
+def stopped_and_never_stopped(
+    events: list[RequestEvent | Heartbeat],
+    stops: list[tuple[int, int]],
+    generation: int,
+    batch: int,
+) -> tuple[list[DemandPart], list[DemandPart]]:
     """Each stop commits after so many records, reads some more in vain and is killed."""
-    whole = read(events, a_window(generation=generation))
+    records = [events[at : at + batch] for at in range(0, len(events), batch)]
 
+    def read_on(windows: PartitionWindows, number: int) -> None:
+        begin = windows.position
+        for offset, record in enumerate(records[begin : begin + number], begin):
+            for event in record:
+                windows.add(event, offset)
+
+    whole = a_window(generation=generation)
+    read_on(whole, len(records))
     seen: list[DemandPart] = []
     windows = a_window(generation=generation)
     for until_commit, wasted in stops:
-        for offset in range(windows.position, min(len(events), windows.position + until_commit)):
-            windows.add(events[offset], offset)
+        read_on(windows, until_commit)
         seen += windows.close()
         checkpoint = windows.checkpoint()
-        for offset in range(windows.position, min(len(events), windows.position + wasted)):
-            windows.add(events[offset], offset)
+        read_on(windows, wasted)
         windows = a_window(checkpoint, generation)
-    seen += read(events, windows, windows.position)
+    read_on(windows, len(records))
+    return seen + windows.close(), whole.close()
 
-    assert seen == whole
+
+@given(EVENTS, STOPS, st.integers(1, 8), st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+def test_reader_that_stops_anywhere_hands_over_the_same_parts(
+    events: list[RequestEvent | Heartbeat],
+    stops: list[tuple[int, int]],
+    generation: int,
+    batch: int,
+) -> None:
+    stopped, never_stopped = stopped_and_never_stopped(events, stops, generation, batch)
+
+    assert stopped == never_stopped
+
+
+@given(
+    st.lists(st.sampled_from(["", *"ab"]), max_size=7),
+    st.lists(st.sampled_from("abcd"), min_size=8, max_size=20),
+    st.lists(st.tuples(st.integers(5, 15), st.integers(0, 9)), min_size=1, max_size=3),
+    st.integers(2, 4),
+    st.integers(1, 2),
+)
+@settings(max_examples=200, deadline=None)
+def test_reader_that_stops_forgets_the_same_ids_as_one_that_does_not(
+    before: list[str], ids: list[str], stops: list[tuple[int, int]], generation: int, batch: int
+) -> None:
+    """What was closed before is not read again; how far the ids had come is known all the same."""
+    events: list[RequestEvent | Heartbeat] = [
+        *(a_request(0, event_id=event_id) for event_id in before),
+        Heartbeat("", T0 + 100),
+        *(a_request(100, event_id=event_id) for event_id in ids),
+        Heartbeat("", T0 + 10_000),
+    ]
+
+    stopped, never_stopped = stopped_and_never_stopped(events, stops, generation, batch)
+
+    assert stopped == never_stopped
 
 
 def test_restart_knows_how_far_event_time_had_come() -> None:

@@ -41,7 +41,7 @@ def a_window(
         CELLS,
         amend_s=amend_s,
         lateness_s=LATENESS_S,
-        duplicate_offsets=generation,
+        duplicate_events=generation,
         checkpoint=checkpoint,
         first_offset=first_offset,
     )
