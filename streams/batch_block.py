@@ -13,14 +13,16 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.bulk_columns import Stamps, bulk_columns
 from streams.bulk_decoder import BulkDecoder
-from streams.event_batches import packed_events
+from streams.event_batches import packed_events, packed_head_bytes
 from streams.event_columns import NO_COLUMNS, Cells, EventColumns, Integers, Spelling
 from streams.event_seconds import seconds_of
 from streams.event_types import DECODE_ERRORS, EVENTS_PER_RECORD_MAX, Record
 from streams.line_breaks import line_breaks
+from streams.packed_scan import scan
 
 _time, _time_ms = attrgetter("time"), attrgetter("time_ms")
 
@@ -63,11 +65,19 @@ def line_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells) -
 
 def packed_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells) -> list[Part]:
     """Those of the records `rows` that are arrays of usual requests; ids of one kind in each."""
+    bodies = {row: records[row].value or b"" for row in rows}
+    longest = cells.catalog.body_bytes_max
+    bodies = {
+        row: body
+        for row, body in bodies.items()
+        if len(body) <= longest and 0 < packed_events(body) <= EVENTS_PER_RECORD_MAX
+    }
+    parts = _scanned(records, bodies, cells)
+    for part in parts:
+        for row in part.read.tolist():
+            del bodies[row]
     with_ids, without = _Decoded([], [], []), _Decoded([], [], [])
-    for row in rows:
-        body = records[row].value or b""
-        if len(body) > cells.catalog.body_bytes_max or packed_events(body) > EVENTS_PER_RECORD_MAX:
-            continue
+    for row, body in bodies.items():
         with contextlib.suppress(*DECODE_ERRORS):
             events, have_ids = cells.packed_decoder.arrays(body)
             found = with_ids if have_ids else without
@@ -75,9 +85,35 @@ def packed_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells)
             found.numbers.append(len(events))
             found.events.extend(events)
     return [
+        *parts,
         *_parts(records, with_ids, _PACKED, cells),
         *_parts(records, without, _PACKED._replace(have_ids=False), cells),
     ]
+
+
+def _scanned(records: Sequence[Record], bodies: dict[int, bytes], cells: Cells) -> list[Part]:
+    """One part with the bodies of the usual layout whose events are all good, if there are any."""
+    if not bodies:
+        return []
+    rows = list(bodies)
+    heads = [packed_head_bytes(body) for body in bodies.values()]
+    numbers = [packed_events(body) for body in bodies.values()]
+    found = scan(list(bodies.values()), numbers, heads)
+    if found is None:
+        return []
+    stamps = _stamps([records[row] for row in rows], found.time_ms // 1000, found.of)
+    cell = cells.packed_names.cells(found.joined, found.names, found.names_bytes, found.pinned)
+    columns = EventColumns(
+        stamps.counted_s,
+        cell,
+        found.counts.astype(np.float64),
+        None,
+        found.id_hash,
+        stamps.offsets,
+    )
+    places = np.array(rows)
+    good = stamps.good(cells.catalog) & (cell >= 0)
+    return [_only_good(Part(places[found.read], places[found.of], columns), good)]
 
 
 def _lines(values: dict[int, bytes], decoder: BulkDecoder) -> _Decoded | None:
@@ -128,17 +164,25 @@ def _parts(
         times_s = reading.seconds(found.events)
     except OverflowError:
         return []  # a number of milliseconds beyond 64 bits
-    rows, of = np.repeat(read, found.numbers), [records[row] for row in found.rows]
-    written_ms = np.fromiter((one.timestamp for one in of), np.int64, len(of))
-    offsets = np.fromiter((one.offset for one in of), np.int64, len(of))
-    stamps = Stamps(
-        times_s, np.repeat(written_ms // 1000, found.numbers), np.repeat(offsets, found.numbers)
-    )
+    of = np.repeat(np.arange(len(read)), found.numbers)
+    stamps = _stamps([records[row] for row in found.rows], times_s, of)
     good, columns = bulk_columns(
         found.events, stamps, reading.spelling, cells, have_ids=reading.have_ids
     )
-    if not good.all():
-        bad = np.unique(rows[~good])
-        kept = ~np.isin(rows, bad)
-        read, rows, columns = np.setdiff1d(read, bad), rows[kept], columns.rows(kept)
-    return [Part(read, rows, columns)]
+    return [_only_good(Part(read, read[of], columns), good)]
+
+
+def _stamps(records: Sequence[Record], times_s: Integers, of: Integers) -> Stamps:
+    """`of` (events,) is the place of each event's record."""
+    written_ms = np.fromiter((one.timestamp for one in records), np.int64, len(records))
+    offsets = np.fromiter((one.offset for one in records), np.int64, len(records))
+    return Stamps(times_s, (written_ms // 1000)[of], offsets[of])
+
+
+def _only_good(part: Part, good: NDArray[np.bool_]) -> Part:
+    """Without the records that hold an event (events,) that is not good."""
+    if good.all():
+        return part
+    bad = np.unique(part.rows[~good])
+    kept = ~np.isin(part.rows, bad)
+    return Part(np.setdiff1d(part.read, bad), part.rows[kept], part.columns.rows(kept))

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.catalog import Catalog
 from streams.event_columns import Cells, EventColumns, Integers, Spelling
 from streams.event_time import EARLIEST_S, LATEST_S
+from streams.id_hash import hashes_of
 
 _count, _id = attrgetter("count"), attrgetter("id")
 
@@ -31,6 +33,21 @@ class Stamps(NamedTuple):
     written_s: Integers
     offsets: Integers
 
+    @property
+    def counted_s(self) -> Integers:
+        """The times as they count: no event is newer than its record."""
+        times_s, written_s = self.times_s, self.written_s
+        return np.where(written_s >= 0, np.minimum(times_s, written_s), times_s)
+
+    def good(self, catalog: Catalog) -> NDArray[np.bool_]:
+        """Which times are certainly good."""
+        times_s, written_s = self.times_s, self.written_s
+        # A second of room: these are rounded; who is near the limit is judged by the exact time.
+        good = (written_s < 0) | (times_s - written_s <= catalog.future_skew_max_s - 1)
+        if times_s.min() < EARLIEST_S or times_s.max() >= LATEST_S:
+            good &= (times_s >= EARLIEST_S) & (times_s < LATEST_S)
+        return np.asarray(good)
+
 
 def bulk_columns(
     events: Sequence[Any],
@@ -41,12 +58,6 @@ def bulk_columns(
     have_ids: bool = True,
 ) -> tuple[NDArray[np.bool_], EventColumns]:
     """Which events (events,) are good, and the columns of all; `spelling` gives one its names."""
-    times_s, written_s, offsets = stamps
-    catalog, dated = cells.catalog, written_s >= 0
-    # A second of room: these are rounded, and who is near the limit is judged by the exact time.
-    good = ~dated | (times_s - written_s <= catalog.future_skew_max_s - 1)
-    if times_s.min() < EARLIEST_S or times_s.max() >= LATEST_S:
-        good &= (times_s >= EARLIEST_S) & (times_s < LATEST_S)
     cells.spellings.begin()
     spelled = map(cells.spellings.__getitem__, map(spelling, events))
     row = np.fromiter(spelled, np.int64, len(events))
@@ -58,16 +69,11 @@ def bulk_columns(
         variance = counts * one_in * (one_in - 1)
         counts = counts / sample_rate_of[row]
     columns = EventColumns(
-        np.where(dated, np.minimum(times_s, written_s), times_s),
+        stamps.counted_s,
         cell,
         counts,
         variance,
-        _hashes(events) if have_ids else np.zeros(len(events), np.uint64),
-        offsets,
+        hashes_of(list(map(_id, events))) if have_ids else np.zeros(len(events), np.uint64),
+        stamps.offsets,
     )
-    return good & (cell >= 0), columns
-
-
-def _hashes(events: Sequence[Any]) -> NDArray[np.uint64]:
-    """As `streams.event_columns.hash_of` gives them."""
-    return np.fromiter(map(hash, map(_id, events)), np.int64, len(events)).view(np.uint64)
+    return stamps.good(cells.catalog) & (cell >= 0), columns

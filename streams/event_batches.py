@@ -157,6 +157,11 @@ def packed_events(body: bytes) -> int:
     return first & 0x0F
 
 
+def packed_head_bytes(body: bytes) -> int:
+    """How many bytes come before the first element of an array; 0 for what is none."""
+    return 1 if body[0] & 0xF0 == 0x90 else {0xDC: 3, 0xDD: 5}.get(body[0], 0)
+
+
 def _check_number(events: int) -> None:
     if events > EVENTS_PER_RECORD_MAX:
         sentence = f"{events} events in one record, at most {EVENTS_PER_RECORD_MAX}"

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from streams.bulk_decoder import BulkDecoder
 from streams.catalog import Catalog
 from streams.event_types import OTHER, Heartbeat, RefusalError, RequestEvent
+from streams.id_hash import hash_of
 from streams.packed_decoder import PackedDecoder
+from streams.packed_names import PackedNames
 
 Integers = NDArray[np.int64]
 
@@ -68,12 +70,20 @@ class Cells:
         self.heartbeat = self.other + 1
         self.catalog = catalog
         self._numbers = {name: number for number, name in enumerate(self.names)}
-        self.spellings = Spellings(catalog, self)
+        self.spellings = Spellings(self)
         self.decoder = BulkDecoder()
         self.packed_decoder = PackedDecoder()
+        self.packed_names = PackedNames(self.placed, len(self.names))
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def placed(self, module: str, region: str | None, pinned: bool) -> int:
+        """The cell of names as a sender wrote them; -1 where they cannot be placed at all."""
+        try:
+            return self.number(*self.catalog.place(module, region), pinned)
+        except RefusalError:
+            return -1
 
     def number(self, module: str, region: str, pinned: bool) -> int:
         """The cell of a request event, or that of others."""
@@ -92,21 +102,16 @@ class Spellings(dict[Spelling, int]):
     A spelling that cannot be placed at all has cell -1. Bounded: see `SPELLINGS_MIN`.
     """
 
-    def __init__(self, catalog: Catalog, cells: Cells) -> None:
+    def __init__(self, cells: Cells) -> None:
         super().__init__()
-        self._catalog = catalog
-        self._numbers = cells
+        self._cells = cells
         self._kept = max(SPELLINGS_MIN, 4 * len(cells.names))
         self._rows: list[tuple[int, float]] = []
         self._table: tuple[Integers, NDArray[np.float64]] | None = None
 
     def __missing__(self, spelling: Spelling) -> int:
         module, region, pinned, sample_rate = spelling
-        try:
-            found_module, found_region = self._catalog.place(module, region)
-            cell = self._numbers.number(found_module, found_region, pinned in ("pinned", True))
-        except RefusalError:
-            cell = -1
+        cell = self._cells.placed(module, region, pinned in ("pinned", True))
         row = len(self._rows)
         self._rows.append((cell, sample_rate))
         self._table = None
@@ -184,11 +189,6 @@ def _row(event: RequestEvent | Heartbeat, cells: Cells) -> tuple[int, int, float
         return time_s, cells.heartbeat, 0.0, 0.0, 0
     cell = cells.number(event.module, event.region, event.pinned)
     return time_s, cell, event.requests, event.variance, hash_of(event.event_id)
-
-
-def hash_of(event_id: str | bytes) -> int:
-    """The id's hash; 0 for no id (and only by chance of 2^-64 for one that is there)."""
-    return hash(event_id)  # Python's hash of an empty text is 0
 
 
 NO_COLUMNS = EventColumns(

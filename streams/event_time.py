@@ -8,6 +8,7 @@ second reading of the topic gives the same verdict.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 
@@ -82,7 +83,8 @@ def rfc3339_s(text: str) -> float:
     digits = fraction[1:]
     if fraction[0] != "." or not (digits.isascii() and digits.isdecimal()):
         raise _not_a_time(text)
-    return whole_s + float(fraction)
+    # A fraction of many nines rounds up to the next second, which may be another bucket's.
+    return min(whole_s + float(fraction), math.nextafter(whole_s + 1, 0.0))
 
 
 def _whole_seconds(second: str, text: str) -> float:

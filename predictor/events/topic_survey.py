@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from predictor.events.metric_survey import MetricSurvey
 from predictor.events.naming_catalog import NamingCatalog
-from predictor.events.partition_survey import HEARTBEAT, IGNORED, REQUEST, PartitionSurvey
+from predictor.events.partition_survey import (
+    HEARTBEAT,
+    IGNORED,
+    REQUEST,
+    SAMPLE,
+    PartitionSurvey,
+)
 from predictor.events.quantile_sketch import QuantileSketch
 from predictor.events.topic_report import (
     FormatCount,
@@ -39,6 +46,7 @@ from streams.events import (
     RequestEvent,
     decode,
 )
+from streams.id_hash import hash_of
 from streams.record_headers import media_type
 
 DUPLICATE_IDS = 2_000_000
@@ -75,6 +83,7 @@ class TopicSurvey:
             )
             for number in range(partitions)
         ]
+        self._metrics = MetricSurvey(catalog.metric_names, partitions, bucket_s=bucket_s)
         self.counts: Counter[str] = Counter()
         self._formats: dict[str, list[int]] = {}
         self._rejected: dict[str, RejectedCount] = {}
@@ -96,6 +105,7 @@ class TopicSurvey:
         times_s = np.array(batch.times_s)
         offsets = np.array(batch.offsets, np.int64)
         survey.see_times(times_s, offsets, np.array(batch.kinds, np.int64))
+        self._metrics.forget(partition, survey.believed_s)
         named = np.array(batch.ids, np.uint64)
         has_id = named != 0
         repeated = survey.see_ids(times_s[has_id], named[has_id], offsets[has_id])
@@ -104,8 +114,11 @@ class TopicSurvey:
         if len(times_s):
             self._oldest_s = min(self._oldest_s, float(times_s.min()))
             self._newest_s = max(self._newest_s, float(times_s.max()))
-            if len(self._buckets) < BUCKETS_MAX:
-                self._buckets.update(np.unique(times_s // self._bucket_s).astype(int).tolist())
+            self._see_buckets(np.unique(times_s // self._bucket_s) * self._bucket_s)
+
+    def _see_buckets(self, times_s: Iterable[float]) -> None:
+        if len(self._buckets) < BUCKETS_MAX:
+            self._buckets.update(int(time_s // self._bucket_s) for time_s in times_s)
 
     def _see(self, record: Any, partition: int, batch: _Batch) -> None:
         counts, body = self.counts, record.value
@@ -132,10 +145,14 @@ class TopicSurvey:
             if isinstance(one, RequestEvent):
                 counts["other_events"] += one.module == OTHER
                 batch.requests[len(batch.times_s)] = one
-                event_id = hash(one.event_id) if one.event_id else 0
+                event_id = hash_of(one.event_id)
                 batch.add(REQUEST, one.time_s, record.offset, event_id)
             elif isinstance(one, MetricSample):
                 counts["samples"] += 1
+                is_whole = len(self._partitions) == 1 or record.key is not None
+                told = self._metrics.add(one, partition, record.offset, is_whole=is_whole)
+                self._see_buckets(told)
+                batch.add(SAMPLE, one.time_s, record.offset)
             elif isinstance(one, Ignored):
                 counts["ignored"] += one.events
                 batch.add(IGNORED, one.time_s, record.offset)
@@ -171,7 +188,7 @@ class TopicSurvey:
         Reading the record once more without its timestamp tells which.
         """
         at_record = [
-            isinstance(one, RequestEvent | Heartbeat) and one.time_s == record_time_s
+            isinstance(one, RequestEvent | MetricSample | Heartbeat) and one.time_s == record_time_s
             for one in outcomes
         ]
         if not any(at_record):
@@ -195,6 +212,7 @@ class TopicSurvey:
         for one in self._partitions:
             lateness.merge(one.lateness)
         covered_s = self._covered_s()
+        metrics = self._metrics
         return TopicReport(
             source=self._source,
             is_complete=is_complete,
@@ -230,6 +248,10 @@ class TopicSurvey:
             unknown_names=self._unknown_names(),
             places=self._place_rates(covered_s),
             partitions=self._partition_rows(covered_s),
+            metrics=metrics.rows(covered_s),
+            sample_requests=metrics.requests,
+            sample_interval=_quantiles(metrics.intervals),
+            sample_verdicts=metrics.verdicts(),
         )
 
     def _covered_s(self) -> float:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.batch_block import Part, line_batches, packed_batches
 from streams.bulk_decoder import BulkDecoder, BulkRequest
 from streams.catalog import Catalog
-from streams.event_columns import Cells, columns_of, hash_of
+from streams.event_columns import Cells, columns_of
 from streams.event_seconds import utc_seconds
 from streams.event_time import rfc3339_s
 from streams.event_types import (
@@ -26,6 +26,7 @@ from streams.event_types import (
     Rejected,
 )
 from streams.events import FormatOptions, decode
+from streams.id_hash import hash_of
 from streams.line_breaks import line_breaks
 from streams.record_block import SMALL_BLOCK, Block, decode_block
 
@@ -116,27 +117,46 @@ LINES = st.builds(
     st.lists(BODIES, max_size=4), st.sampled_from([b"\n", b"\n", b"\r\n", b"\n\n", b" "]),
     st.sampled_from([b"", b"\n", b"\n\n"]),
 )  # fmt: skip
-ARRAYS = st.lists(
-    st.tuples(
-        st.sampled_from([NOON_S * 1000 - 1, NOON_S * 1000 + 299_500, NOON_S * 1000 + 400_000, 5,
-                         2**63, 2**64 - 1, -1]),
-        st.sampled_from(["core", "core", "plan", "gateway", ""]),
-        st.sampled_from(["us-east-1", "eu-west-1", "mars-1", None]),
-        st.sampled_from([b"1", b"1", "1", None, b"", "", b"x" * 129, 7, []]),
-        st.sampled_from([1, 1, 0, 7, -1]),
-        st.booleans(),
-        st.sampled_from([1.0, 1.0, 0.1, 2.0]),
-    ).flatmap(lambda array: st.sampled_from([array, array[:6], array[:5], array[:4], array[:3]])),
-    max_size=5,
-).flatmap(
-    lambda arrays: st.sampled_from([msgspec.msgpack.encode(arrays)] * 4
-                                   + [msgspec.msgpack.encode(arrays)[:-1], b"", b"\xdd"])
+WIDE = st.sampled_from([b"0123456789abcdef", b"0123456789abcdeg", bytes(16), b"\x93\xcf" * 8])
+FIELDS = st.tuples(
+    st.sampled_from([NOON_S * 1000 - 1] * 4
+                    + [NOON_S * 1000 + 299_500, NOON_S * 1000 + 400_000, 5, 2**56, 2**64 - 1, -1]),
+    st.sampled_from(["core", "core", "core", "plan", "gateway-7", "", "x" * 31, "x" * 32]),
+    st.sampled_from(["us-east-1", "us-east-1", "eu-west-1", "mars-1", "r" * 31, None]),
+    WIDE | WIDE | st.sampled_from([b"1", "1", None, b"", "", b"x" * 129, 7, []]),
+    st.sampled_from([1, 1, 1, 0, 127, 128, 255, 256, 65_535, 65_536, -1]),
+    st.booleans(),
+    st.sampled_from([1.0, 0.1, 2.0]),
 )  # fmt: skip
+MANY = st.lists(
+    st.tuples(FIELDS, st.sampled_from([3, 4, 5, 6, 6, 6, 7])).map(lambda one: one[0][: one[1]]),
+    max_size=5,
+)
+
+
+def damaged(body: bytes, place: int, byte: int, how: str) -> bytes:
+    place %= max(len(body), 1)
+    return {
+        "not": body,
+        "changed": body[:place] + bytes([byte]) + body[place + 1 :],
+        "cut": body[:place],
+        "longer": body + bytes([byte]),
+    }[how]
+
+
+ARRAYS = st.builds(
+    damaged,
+    MANY.map(msgspec.msgpack.encode),
+    st.integers(0, 400),
+    st.integers(0, 255),
+    st.sampled_from(["not", "not", "changed", "changed", "cut", "longer"]),
+)
+PACKED_HEADERS = (("content-type", b"application/vnd.mplp.events+msgpack"),)
 HEADERS = st.sampled_from([
     (), (), (), (("traceparent", b"00-1-2-01"),), (("content-type", b"application/x-ndjson"),),
     (("region", b"us-east-1"),), (("Content-Type", b"text/plain"),),
     (("content-type", b"application/json; charset=utf-8"),),
-    (("content-type", b"application/vnd.mplp.events+msgpack"),),
+    PACKED_HEADERS,
     (("content-type", b"application/x-ndjson"), ("region", b"eu-west-1")),
 ])  # fmt: skip
 TIMESTAMPS = st.sampled_from([NOON_S * 1000, NOON_S * 1000 + 499, NOON_S * 1000 + 500, -1])
@@ -168,8 +188,39 @@ def test_a_block_says_what_its_records_say_one_by_one(
     assert shown(block) == shown(one_by_one(records, catalog))
 
 
+@example([b"\x01" + msgspec.msgpack.encode([(NOON_S * 1000, "core", "us-east-1")])[1:]])
+@settings(max_examples=400)
+@given(st.lists(ARRAYS, min_size=1, max_size=6))
+def test_arrays_are_scanned_as_they_are_decoded(bodies: list[bytes]) -> None:
+    cells = Cells(CATALOG)
+    records = [
+        Stored(number, body, NOON_S * 1000, PACKED_HEADERS) for number, body in enumerate(bodies)
+    ]
+
+    assert shown(decode_block(records, CATALOG, cells)) == shown(one_by_one(records))
+
+
+def test_a_flood_of_names_in_arrays_does_not_grow_what_is_kept() -> None:
+    cells, ids = Cells(CATALOG), iter(range(10**6))
+    for begin in range(0, 30_000, 3_000):
+        events = [
+            (NOON_S * 1000, f"service-{number}", "eu-west-1", next(ids).to_bytes(16))
+            for number in [*range(begin, begin + 3_000)] * 2
+        ]
+        events += [(NOON_S * 1000, "core", "eu-west-1", next(ids).to_bytes(16))] * 2
+        body = msgspec.msgpack.encode(events)
+        records = [Stored(begin, body, NOON_S * 1000, PACKED_HEADERS)]
+        assert shown(decode_block(records, CATALOG, cells)) == shown(one_by_one(records))
+
+    assert len(cells.packed_names) <= 4096
+
+
 def a_batch(media_type: str, body: bytes, offset: int) -> Stored:
     return Stored(offset, body, NOON_S * 1000, (("content-type", media_type.encode()),))
+
+
+def short_ids(number: int) -> Stored:
+    return arrays(number, width=4)
 
 
 def json_lines(number: int) -> Stored:
@@ -177,15 +228,18 @@ def json_lines(number: int) -> Stored:
     return a_batch("application/x-ndjson", lines + b"\n", number)
 
 
-def arrays(number: int) -> Stored:
+def arrays(number: int, width: int = 15) -> Stored:
     events = [
-        (NOON_S * 1000 - one, "core", "eu-west-1", number.to_bytes(8) + one.to_bytes(8), 2)
+        (NOON_S * 1000 - one, "core", "eu-west-1", number.to_bytes(width) + bytes([one]), 2)
         for one in range(20)
     ]
     return a_batch("application/vnd.mplp.events+msgpack", msgspec.msgpack.encode(events), number)
 
 
-@pytest.mark.parametrize(("batch", "read"), [(json_lines, line_batches), (arrays, packed_batches)])
+@pytest.mark.parametrize(
+    ("batch", "read"),
+    [(json_lines, line_batches), (arrays, packed_batches), (short_ids, packed_batches)],
+)
 def test_records_of_many_events_are_read_in_bulk(
     batch: Callable[[int], Stored], read: Callable[..., list[Part]]
 ) -> None:
@@ -247,9 +301,12 @@ def test_a_flood_of_names_does_not_grow_what_is_kept() -> None:
     assert len(CATALOG.unknown_names) <= 32
 
 
-@given(st.lists(st.datetimes().map(lambda at: at.isoformat()), min_size=1, max_size=5), st.data())
-def test_times_in_bulk_are_those_of_single_texts(drawn: list[str], data: st.DataObject) -> None:
-    zone = data.draw(st.sampled_from(["Z", "+00:00", "+01:00", ""]))
+@example(["2026-01-01T11:59:59.999999999"], "Z")
+@given(
+    st.lists(st.datetimes().map(lambda at: at.isoformat()), min_size=1, max_size=5),
+    st.sampled_from(["Z", "+00:00", "+01:00", ""]),
+)
+def test_times_in_bulk_are_those_of_single_texts(drawn: list[str], zone: str) -> None:
     texts = [text + zone for text in drawn]
 
     found = utc_seconds(texts)
