@@ -47,7 +47,7 @@ test-unit: setup ## The tests that need no server
 test: setup lint rigs ## All that CI runs: lint, then every test, unit to real servers
 	@bash scripts/browser.sh
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest
+	@bash scripts/test.sh
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under=80 | tail -n 25
 

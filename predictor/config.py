@@ -206,6 +206,10 @@ def _contradictions(settings: Settings, origin: str) -> list[str]:
             f"{origin}: history.step_s: expected a multiple of windows.bucket_s "
             f"({settings.windows.bucket_s}), got {settings.history.step_s}"
         )
+    if settings.metrics.topic == settings.kafka.requests_topic:
+        faults.append(
+            f"{origin}: metrics.topic: is the request topic already; samples there count without it"
+        )
     for module, route in settings.routes.items():
         if module not in settings.modules:
             faults.append(f"{origin}: routes.{module}: expected a key of modules")

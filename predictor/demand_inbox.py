@@ -1,8 +1,10 @@
 """Takes demand records from the Faust tables into the history of the modules this worker owns.
 
 `predictor/worker.py` hands it to `streams/faust_app.py` as the sink. When ownership changes the
-history is begun anew: what another worker counted meanwhile would look like zero here. It must
-never decide what is complete; the history does.
+history is begun anew: what another worker counted meanwhile would look like zero here. Progress is
+passed on when every owned demand partition has told it: each tells it behind the parts that it
+vouches for, and nothing orders two partitions. It must never decide what is complete; the history
+does.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from predictor.clock import EventClock, WallClock
 from predictor.core.history import History
 from predictor.settings import Settings
-from streams.demand import DemandPart, Progress
+from streams.demand import DemandPart, Progress, merged_progress
 from streams.demand_blocks import DemandBlock
 from streams.topics import demand_partition
 
@@ -24,6 +26,7 @@ class DemandInbox:
         self._partitions = partitions
         self._settings = settings
         self._clock = clock
+        self._told: dict[int, dict[int, Progress]] = {}
 
     def owns(self, module: str) -> bool:
         """Whether this worker decides for the module."""
@@ -38,6 +41,7 @@ class DemandInbox:
         """These demand partitions are ours from now on; their parts follow."""
         self.owned = frozenset(partitions)
         self.history = self._settings.new_history(self.owns)
+        self._told = {}
 
     def on_revoked(self, partitions: set[int]) -> None:
         """Somebody else may already decide for these."""
@@ -57,7 +61,11 @@ class DemandInbox:
         """How far an input partition has come; each owned demand partition repeats it."""
         if demand_partition not in self.owned:
             return
-        self.history.advance(progress)
+        told = self._told.setdefault(progress.partition, {})
+        told[demand_partition] = merged_progress(told.get(demand_partition), progress)
+        if not self.owned <= told.keys():
+            return
+        self.history.advance(min((told[one] for one in self.owned), key=_reach))
         if isinstance(self._clock, EventClock):
             self._clock.advance(self.watermark_s)
 
@@ -65,3 +73,8 @@ class DemandInbox:
     def watermark_s(self) -> float:
         """Event time that every input partition with events has reached; 0 before that."""
         return self.history.watermark_s
+
+
+def _reach(progress: Progress) -> tuple[int, bool, int]:
+    """Reports of one input partition in the order in which they were made."""
+    return progress.closed_through_s, progress.idle, progress.quiet_through_s or 0

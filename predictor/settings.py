@@ -198,6 +198,7 @@ class Settings(Section, frozen=True):
     def policy(self) -> Policy:
         """What the pure core decides by."""
         weights = {name: region.weight for name, region in self.regions.items()}
+        lag_max_s = self.lag_max_s + self.samples_behind_s
         return Policy(
             defaults=self.defaults,
             modules={name: module.policy for name, module in self.modules.items()},
@@ -207,9 +208,19 @@ class Settings(Section, frozen=True):
             tick_s=self.tick_s,
             telemetry_stale_after_s=self.telemetry_stale_after_s,
             telemetry_handback_after_s=self.telemetry_handback_after_s,
-            lag_max_s=self.lag_max_s,
+            lag_max_s=max(self.lag_max_s, min(lag_max_s, self.telemetry_handback_after_s)),
             warm_up_s=self.warm_up_s,
         )
+
+    @property
+    def samples_behind_s(self) -> float:
+        """How much longer than events samples may leave a bucket open.
+
+        Twice the difference, since the next sample may be nearly as long in coming as the lateness.
+        """
+        if self.metrics.topic is None:
+            return 0.0
+        return 2 * max(0.0, self.metrics.lateness_s - self.windows.lateness_s)
 
     def input_topics(self) -> dict[int, str]:
         """The topics that demand is read from, by their numbers."""
@@ -220,16 +231,18 @@ class Settings(Section, frozen=True):
 
     def new_history(self, owns: Callable[[str], bool] = lambda module: True) -> History:
         """An empty history of the configured modules that `owns` accepts, in all regions."""
+        inputs = InputPartitions(
+            silence_max_s=self.windows.silence_max_s,
+            proof=self.windows.silence_proof,
+            topic_names=self.input_topics(),
+            given_up=frozenset(self.windows.given_up_partitions),
+        )
+        inputs.lost_after_s += int(self.samples_behind_s)
         return History(
             [module for module in self.modules if owns(module)],
             list(self.regions),
             [module for module in self.routes if owns(module)],
-            inputs=InputPartitions(
-                silence_max_s=self.windows.silence_max_s,
-                proof=self.windows.silence_proof,
-                topic_names=self.input_topics(),
-                given_up=frozenset(self.windows.given_up_partitions),
-            ),
+            inputs=inputs,
             bucket_s=self.windows.bucket_s,
             step_s=self.history.step_s,
             length_s=int(self.history.length_days * 86_400)

@@ -37,9 +37,10 @@ def main() -> int:
     with atheris.instrument_imports(include=["streams"]):
         promise = importlib.import_module("tests.streams.test_decoder_fuzz")
         bodies = importlib.import_module("tests.streams.format_bodies")
+        metrics = importlib.import_module("tests.streams.metric_bodies")
     CORPUS.mkdir(parents=True, exist_ok=True)
     grammars = list(promise.GRAMMARS.values())
-    _write_seeds(bodies, [*promise.GRAMMARS])
+    _write_seeds(bodies, metrics, [*promise.GRAMMARS])
 
     def try_input(data: bytes) -> None:
         if data:
@@ -62,11 +63,12 @@ def main() -> int:
     return 0
 
 
-def _write_seeds(bodies: Any, names: list[str]) -> None:
+def _write_seeds(bodies: Any, metrics: Any, names: list[str]) -> None:
     """One valid record of each format to begin with."""
     shapes = [bodies.as_json(shape) for shape in bodies.SHAPES.values()]
     packed = bodies.packed([bodies.NOON_MS, "core", "eu-west-1", "7", 3, True, 0.5]).body
     fields = {"module": "core", "time": bodies.NOON_MS, "count": 3}
+    export = metrics.an_export(metrics.a_sum(metrics.a_point(7)), metrics.a_histogram(5))
     seeds = {
         "contract": [bodies.as_json(bodies.CONTRACT)],
         "shapes": shapes,
@@ -78,6 +80,9 @@ def _write_seeds(bodies: Any, names: list[str]) -> None:
         "protobuf": [bodies.framed(bodies.PROTOBUF_ID, bodies.protobuf_body(**fields))],
         "otlp_proto_traces": [bodies.otlp_proto(bodies.a_span(trace_state="ot=th:c")).body],
         "otlp_json_traces": [bodies.as_json(bodies.otlp_json(bodies.a_json_span()))],
+        "otlp_proto_metrics": [metrics.in_protobuf(export).body],
+        "otlp_json_metrics": [metrics.in_json(export).body],
+        "prometheus_json": [bodies.as_json(metrics.from_adapter())],
     }
     for name, records in seeds.items():
         for number, body in enumerate(records):

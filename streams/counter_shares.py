@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 FRACTION = 1024
 """Amounts that are not whole are whole in 1/1024, so that sums are exact in any order."""
@@ -22,8 +23,9 @@ def spread(
     over (Hamilton's method), so the shares add up to the amount exactly.
     """
     fraction = 1 if requests.is_integer() else FRACTION
-    bucket_us, from_us = bucket_s * _MICROSECONDS, round(from_s * _MICROSECONDS)
-    until_us = max(round(until_s * _MICROSECONDS), from_us)
+    # Rounded down: up could be into the next bucket.
+    bucket_us, from_us = bucket_s * _MICROSECONDS, math.floor(from_s * _MICROSECONDS)
+    until_us = max(math.floor(until_s * _MICROSECONDS), from_us)
     inner_us = range((from_us // bucket_us + 1) * bucket_us, until_us + 1, bucket_us)
     edges_us = [from_us, *inner_us, until_us]
     lengths_us = [end - start for start, end in itertools.pairwise(edges_us)]

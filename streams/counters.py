@@ -40,6 +40,10 @@ from streams.metric_sources import MetricSources
 
 REQUESTS_MAX = 1_000_000_000.0
 """More between two samples is a broken counter: the most that one event of the contract may say."""
+SERIES_GAP_MAX_S = 300.0
+"""As long as Prometheus looks back for a sample (`query.lookback-delta`)."""
+SOURCE_HOLD_S = 120.0
+"""Two samples of the slowest usual exporter, which exports once a minute (OpenTelemetry SDK)."""
 
 
 class SampleVerdict(enum.StrEnum):
@@ -103,8 +107,8 @@ class CounterDemand:
         names: MetricNames,
         *,
         bucket_s: int = 10,
-        series_gap_max_s: float = 300.0,
-        source_hold_s: float = 120.0,
+        series_gap_max_s: float = SERIES_GAP_MAX_S,
+        source_hold_s: float = SOURCE_HOLD_S,
         kept_back_s: float = 330.0,
         series_max: int = 20_000,
     ) -> None:
@@ -146,7 +150,7 @@ class CounterDemand:
         is_alone = sample.type is SampleType.DELTA and _began_before(sample)
         if not (whole_series or is_alone):
             return self._nothing(SampleVerdict.UNKEYED)
-        key = _key(sample)
+        key = series_key(sample)
         last = None if is_alone else self._series.get(key)
         if last is None and not is_alone and len(self._series) >= self._series_max:
             return self._nothing(SampleVerdict.REFUSED)
@@ -263,7 +267,7 @@ def _began_before(sample: MetricSample) -> bool:
     return sample.start_s is not None and sample.start_s < sample.time_s
 
 
-def _key(sample: MetricSample) -> bytes:
+def series_key(sample: MetricSample) -> bytes:
     """A series: all that tells it from others, in sixteen bytes however long the labels are.
 
     The start of a cumulative count is part of it, since a count that began anew is another unbroken

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -122,7 +123,7 @@ class Ingest:
         self._connection = connection
         self._topics = topics
         self._group = group
-        self._inputs = _inputs(topics, catalog, self.settings.lateness_s, metrics)
+        self._inputs = _inputs(topics, catalog, self.settings, metrics)
         self._whole_batches = False
         self._owned: dict[int, OwnedPartition] = {}
         self._assigned: frozenset[int] = frozenset()
@@ -224,10 +225,11 @@ class Ingest:
         due = []
         for number, owned in self._owned.items():
             source = self._inputs.source(number)
-            idle = self._is_idle(consumer, source, owned, now_s)
+            empty_at_s = self._found_empty_at_s(consumer, source, owned, now_s)
+            idle = empty_at_s is not None
             if owned.is_due(now_s, idle=idle):
                 partitions = len(consumer.partitions_for_topic(source.topic) or ())
-                work = owned.hand_over(partitions, now_s, idle=idle, wall_s=time.time())
+                work = owned.hand_over(partitions, now_s, idle=idle, wall_s=empty_at_s)
                 due.append((number, work))
         outcomes = await asyncio.gather(*(work for _, work in due), return_exceptions=True)
         failed = []
@@ -258,19 +260,24 @@ class Ingest:
             consumer.pause(source)
         self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
 
-    def _is_idle(
+    def _found_empty_at_s(
         self, consumer: Any, source: TopicPartition, owned: OwnedPartition, now_s: float
-    ) -> bool:
-        """Read to its end and silent: fetches of late succeeded and had nothing."""
+    ) -> float | None:
+        """When it was last found read to its end, epoch seconds, if it has been silent for long.
+
+        What may have come since that fetch, nobody here knows.
+        """
         if now_s - owned.last_record_s < self.settings.idle_after_s:
-            return False
+            return None
         if source not in consumer.assignment():
-            return False
+            return None
         fetched_ms = consumer.last_poll_timestamp(source)
         if fetched_ms is None or time.time() - fetched_ms / 1000 > self.settings.idle_after_s:
-            return False
+            return None
         # Records behind an open transaction are there, only not yet to be seen.
-        return bool(consumer.last_stable_offset(source) == consumer.highwater(source))
+        if consumer.last_stable_offset(source) != consumer.highwater(source):
+            return None
+        return float(fetched_ms / 1000)
 
     async def _follow_assignment(self, consumer: Any) -> None:
         """Let go of partitions that went elsewhere and take over those that came."""
@@ -342,12 +349,15 @@ class Ingest:
 
 
 def _inputs(
-    topics: Topics, catalog: Catalog, lateness_s: float, metrics: MetricsInput | None
+    topics: Topics, catalog: Catalog, settings: IngestSettings, metrics: MetricsInput | None
 ) -> InputTopics:
-    found = [InputTopic(topics.requests, catalog, Cells(catalog), lateness_s)]
+    silence_max_s, lateness_s = settings.silence_max_s, settings.lateness_s
+    found = [InputTopic(topics.requests, catalog, Cells(catalog), lateness_s, silence_max_s)]
     if metrics is not None:
-        cells = Cells(metrics.catalog)
-        found.append(InputTopic(metrics.topic, metrics.catalog, cells, metrics.lateness_s))
+        # Samples that come every five minutes are no silence: the lateness is longer than that.
+        silence_max_s = max(silence_max_s, math.ceil(metrics.lateness_s))
+        cells, lateness_s = Cells(metrics.catalog), metrics.lateness_s
+        found.append(InputTopic(metrics.topic, metrics.catalog, cells, lateness_s, silence_max_s))
     return InputTopics(found)
 
 

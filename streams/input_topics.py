@@ -17,12 +17,17 @@ from streams.events import Catalog
 
 
 class InputTopic(NamedTuple):
-    """A topic, how its records are read, and how far out of order they may come."""
+    """A topic and how its records are read.
+
+    `lateness_s` is how far out of order they may come, `silence_max_s` how long none may come
+    before that is a silence.
+    """
 
     name: str
     catalog: Catalog
     cells: Cells
     lateness_s: float
+    silence_max_s: int
 
 
 class InputTopics:

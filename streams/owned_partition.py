@@ -52,12 +52,15 @@ class OwnedPartition:
         handover: Handover,
         policy: CommitPolicy,
         now_s: float,
+        *,
+        partitions: int = 0,
     ) -> None:
+        """`partitions` of the topic; 0 where that is not known yet."""
         self.windows = windows
         self.handover = handover
         self.last_record_s = now_s
         self._counters = counters
-        self._partitions = 0
+        self._partitions = partitions
         self._policy = policy
         self._dead_letters: list[DeadLetter] = []
         self._committed_s = now_s

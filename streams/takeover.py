@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 
 from streams.checkpoint import Checkpoint
 from streams.committed import committed_checkpoint
-from streams.counters import CounterDemand
+from streams.counters import SERIES_GAP_MAX_S, SOURCE_HOLD_S, CounterDemand
 from streams.handover import Handover
 from streams.input_topics import InputTopic
 from streams.owned_partition import CommitPolicy, OwnedPartition
@@ -36,8 +36,6 @@ class WindowPolicy(CommitPolicy, Protocol):
     def bucket_s(self) -> int: ...
     @property
     def amend_s(self) -> int: ...
-    @property
-    def silence_max_s(self) -> int: ...
     @property
     def duplicate_events(self) -> int: ...
     @property
@@ -66,18 +64,30 @@ async def take_over(
         bucket_s=settings.bucket_s,
         lateness_s=topic.lateness_s,
         amend_s=settings.amend_s,
-        silence_max_s=settings.silence_max_s,
+        silence_max_s=topic.silence_max_s,
         duplicate_events=settings.duplicate_events,
         checkpoint=begin[0],
         first_offset=begin[1],
     )
     windows.lost_before(time.time())
-    counters = CounterDemand(
+    counters = new_counters(topic, settings)
+    # Known before the first record is read: a restart must judge samples without a key as before.
+    partitions = len(consumer.partitions_for_topic(topic.name) or ())
+    return OwnedPartition(
+        windows, counters, handover, settings, time.monotonic(), partitions=partitions
+    )
+
+
+def new_counters(topic: InputTopic, settings: WindowPolicy) -> CounterDemand:
+    """Counters that look back as far as the windows do, and wait as long for the next sample."""
+    return CounterDemand(
         topic.catalog.metric_names,
         bucket_s=settings.bucket_s,
+        # The lateness is longer than two samples are apart, so both have to be that long as well.
+        series_gap_max_s=max(SERIES_GAP_MAX_S, topic.lateness_s),
+        source_hold_s=max(SOURCE_HOLD_S, topic.lateness_s),
         kept_back_s=topic.lateness_s + settings.amend_s + settings.bucket_s,
     )
-    return OwnedPartition(windows, counters, handover, settings, time.monotonic())
 
 
 async def _begin(

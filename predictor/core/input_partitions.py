@@ -92,16 +92,18 @@ class InputPartitions:
         return min(waited_for, default=self.newest_s)
 
     def relied_on_s(self) -> int | None:
-        """How old the oldest thing is that a decision must rely on; None before any report.
+        """How old the oldest thing is that a decision must rely on; None if nobody can tell.
 
         That is where the slowest partition stands. One of which nothing is known yet counts from
-        when it was first heard of, so that a partition that is added is no lag of days.
+        when it was first heard of, so that a partition that is added is no lag of days; one that
+        was heard of before anything had been counted is of no age at all, not of all the time since
+        1970.
         """
         oldest = [stands_s for _, _, stands_s in self._stands()]
         oldest += [topic.grown_at_s for topic in self._topics.values() if topic.unknown()]
         if self._unheard_topics():
             oldest.append(self._first_closed_s or 0)
-        return min(oldest, default=self.newest_s)
+        return min(oldest, default=self.newest_s) or None
 
     def settled_through_s(self) -> int | None:
         """Buckets that start before this are whole or will never be: nobody waits for them."""

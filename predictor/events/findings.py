@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from predictor.events.metric_findings import METRIC_RULES
 from predictor.events.topic_report import Finding, Level, TopicReport
 from predictor.settings import Settings
 
@@ -268,7 +269,7 @@ def incomplete(report: TopicReport, settings: Settings) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     nothing_there, nothing_decodable, nothing_of_ours, rejected, unknown_modules, unknown_regions,
-    no_region, lateness, clocks, duplicates, silence, keys, volume, incomplete,
+    no_region, lateness, clocks, duplicates, silence, keys, volume, *METRIC_RULES, incomplete,
 )  # fmt: skip
 
 

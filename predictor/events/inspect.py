@@ -150,13 +150,14 @@ async def _begins(
 
 
 def _survey(source: str, settings: Settings, partitions: int) -> TopicSurvey:
-    windows = settings.windows
+    metrics = settings.metrics
+    is_metrics = source == metrics.topic
     return TopicSurvey(
         source,
-        event_catalog(settings),
+        event_catalog(settings, metrics.format if is_metrics else None),
         partitions,
-        bucket_s=windows.bucket_s,
-        lateness_s=windows.lateness_s,
+        bucket_s=settings.windows.bucket_s,
+        lateness_s=metrics.lateness_s if is_metrics else settings.windows.lateness_s,
     )
 
 

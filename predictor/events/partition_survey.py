@@ -19,8 +19,8 @@ from streams.watermark import Watermark
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-REQUEST, HEARTBEAT, IGNORED = range(3)
-"""All three move the watermark; only requests can be late."""
+REQUEST, HEARTBEAT, IGNORED, SAMPLE = range(4)
+"""All of them move the watermark; only requests can be late."""
 
 
 class PartitionSurvey:
@@ -57,7 +57,7 @@ class PartitionSurvey:
         self.last_offset = offset
 
     def see_times(self, times_s: Floats, offsets: Ints, kinds: Ints) -> None:
-        """Take note of events (n,), of `REQUEST`, `HEARTBEAT` or `IGNORED`, in offset order."""
+        """Take note of events (n,), of `REQUEST`, `HEARTBEAT` and so on, in offset order."""
         if not len(times_s):
             return
         whole_s = np.floor(times_s).astype(np.int64)

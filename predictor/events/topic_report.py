@@ -56,6 +56,22 @@ class PlaceRate(msgspec.Struct, frozen=True):
     partitions: int
 
 
+class MetricRow(msgspec.Struct, frozen=True):
+    """Samples of one metric, and the requests that the service would make of them.
+
+    Those of metrics that count no requests are not told apart by module and region.
+    """
+
+    name: str
+    means: Literal["requests", "requests_per_s", "not_demand", "unknown"]
+    module: str
+    region: str
+    series: int
+    samples: int
+    requests: float
+    requests_per_s: float
+
+
 class NameCount(msgspec.Struct, frozen=True):
     """A name that is not configured."""
 
@@ -91,7 +107,9 @@ class TopicReport(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was seen between two offsets of each partition.
 
     `events` and what is said of times and partitions include repetitions; `requests`, `summaries`,
-    `sampled`, `pinned` and `places` leave them out, as the service does.
+    `sampled`, `pinned` and `places` leave them out, as the service does. What samples of counters
+    tell is apart from that: `sample_requests` are the requests between them, `sample_interval` how
+    far two of a series are apart, `sample_verdicts` what became of them.
     """
 
     source: str
@@ -129,3 +147,7 @@ class TopicReport(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[PlaceRate, ...]
     partitions: tuple[PartitionRow, ...]
     findings: tuple[Finding, ...] = ()
+    metrics: tuple[MetricRow, ...] = ()
+    sample_requests: float = 0.0
+    sample_interval: Quantiles = Quantiles(0.0, 0.0, 0.0, 0.0)
+    sample_verdicts: dict[str, int] = {}

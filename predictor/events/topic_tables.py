@@ -16,6 +16,7 @@ from rich.text import Text
 from predictor.events.topic_report import Finding, Quantiles, TopicReport
 
 PLACES_SHOWN = 40
+METRICS_SHOWN = 40
 PARTITIONS_SHOWN = 24
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "good": "green"}
 
@@ -27,6 +28,8 @@ def tables(report: TopicReport) -> Iterator[RenderableType]:
         yield _formats(report)
     if report.places:
         yield _places(report)
+    if report.metrics:
+        yield _metrics(report)
     if report.events:
         yield _times(report)
     if len(report.partitions) > 1:
@@ -38,18 +41,24 @@ def tables(report: TopicReport) -> Iterator[RenderableType]:
 
 def _head(report: TopicReport) -> Text:
     rate = report.requests / report.covered_s if report.covered_s else 0.0
-    lines = [
-        f"{report.source}: {report.records:,} records, {_size(report.bytes)}",
-        f"{report.events:,} request events = {report.requests:,.0f} requests, {rate:,.1f}/s over "
-        f"{_span(report.covered_s)} of event time",
-    ]
+    lines = [f"{report.source}: {report.records:,} records, {_size(report.bytes)}"]
+    if report.events or not report.samples:
+        lines.append(
+            f"{report.events:,} request events = {report.requests:,.0f} requests, {rate:,.1f}/s "
+            f"over {_span(report.covered_s)} of event time"
+        )
+    if report.samples:
+        rate = report.sample_requests / report.covered_s if report.covered_s else 0.0
+        lines.append(
+            f"{report.samples:,} metric samples tell of {report.sample_requests:,.0f} requests, "
+            f"{rate:,.1f}/s over {_span(report.covered_s)}"
+        )
     if report.first_event:
         lines.append(f"events from {report.first_event} to {report.last_event}")
     others = {
-        "heartbeats": report.heartbeats, "metric samples": report.samples,
-        "no arrivals": report.ignored, "summaries": report.summaries, "sampled": report.sampled,
-        "pinned": report.pinned, "repetitions": report.duplicates,
-        "set aside": report.rejected_events,
+        "heartbeats": report.heartbeats, "no arrivals": report.ignored,
+        "summaries": report.summaries, "sampled": report.sampled, "pinned": report.pinned,
+        "repetitions": report.duplicates, "set aside": report.rejected_events,
     }  # fmt: skip
     lines.append(", ".join(f"{count:,} {what}" for what, count in others.items() if count))
     return Text("\n".join(line for line in lines if line))
@@ -71,6 +80,20 @@ def _places(report: TopicReport) -> Table:
         )  # fmt: skip
     if len(report.places) > PLACES_SHOWN:
         table.add_row(f"… {len(report.places) - PLACES_SHOWN} more", *[""] * 5)
+    return table
+
+
+def _metrics(report: TopicReport) -> Table:
+    headings = ("metric", "means", "module", "region", "series", "samples", "requests/s")
+    table = _table(*headings, left=4)
+    for one in report.metrics[:METRICS_SHOWN]:
+        is_demand = one.means in ("requests", "requests_per_s")
+        table.add_row(
+            Text(one.name), one.means, one.module, one.region, f"{one.series:,}",
+            f"{one.samples:,}", f"{one.requests_per_s:,.2f}" if is_demand else "",
+        )  # fmt: skip
+    if len(report.metrics) > METRICS_SHOWN:
+        table.add_row(f"… {len(report.metrics) - METRICS_SHOWN} more", *[""] * 6)
     return table
 
 

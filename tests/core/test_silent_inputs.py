@@ -199,6 +199,15 @@ def test_a_partition_that_is_added_lags_from_when_it_was_heard_of() -> None:
     assert observed.lag_s == 30.0
 
 
+def test_a_partition_that_has_counted_nothing_since_the_start_is_of_no_age() -> None:
+    history = fed(a_history(), a_progress(0, 0, 2), a_progress(T0 + 60, 1, 2))
+
+    observed = history.observed(T0 + 70)
+
+    assert observed.incomplete == "partition 0 of 2 has not counted anything yet"
+    assert observed.lag_s == np.inf  # and not fifty years, after which everything is handed back
+
+
 @pytest.mark.parametrize("seen", [False, True])
 def test_nothing_is_whole_before_a_partition_has_counted_something(seen: bool) -> None:
     history = fed(a_history(), a_progress(T0 + 60, 0, 2))

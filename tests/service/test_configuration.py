@@ -71,6 +71,11 @@ def test_every_faulty_section_is_named_at_once(tmp_path: Path) -> None:
         ),
         pytest.param("region: mars\n", "expected one of", id="a region that is not configured"),
         pytest.param(
+            "kafka: {requests_topic: a}\nmetrics: {topic: a}\n",
+            "metrics.topic: is the request topic already",
+            id="samples in the topic of events",
+        ),
+        pytest.param(
             "routes:\n  nobody: {namespace: a, virtual_service: b, hosts: {}}\n",
             "routes.nobody: expected a key of modules",
             id="a route of an unknown module",

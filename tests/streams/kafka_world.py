@@ -98,8 +98,12 @@ class KafkaWorld:
         self.prefix = prefix
         self.topics = topics_of(prefix)
 
-    async def create(self, partitions: int, demand_partitions: int = 2) -> None:
+    async def create(
+        self, partitions: int, demand_partitions: int = 2, metric_partitions: int = 0
+    ) -> None:
+        """The topic of metrics only where it is to have partitions."""
         topics = self.topics
+        metrics = [TopicPlan(topics.metrics, metric_partitions)] if metric_partitions else []
         await ensure_topics(
             self.connection,
             [
@@ -107,12 +111,17 @@ class KafkaWorld:
                 TopicPlan(topics.demand, demand_partitions),
                 TopicPlan(topics.dead_letter, 1),
                 TopicPlan(topics.decisions, 2),
+                *metrics,
             ],
         )
 
-    async def produce(self, records: Iterable[Sent], pause_s: float = 0.0) -> None:
+    async def produce(
+        self, records: Iterable[Sent], pause_s: float = 0.0, codec: str | None = None
+    ) -> None:
         """Send in order; `pause_s` after each hundred."""
-        producer = AIOKafkaProducer(**self.connection.options(), max_request_size=9_000_000)
+        producer = AIOKafkaProducer(
+            **self.connection.options(), max_request_size=9_000_000, compression_type=codec
+        )
         async with producer:
             for number, (partition, value, headers) in enumerate(records):
                 key = b"key" if value is None else None

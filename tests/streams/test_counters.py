@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.counter_shares import spread
@@ -339,6 +339,7 @@ def test_order_of_the_series_among_each_other_does_not_matter(
     assert one == other
 
 
+@example(4.0, T0 + 990.9999998, 49.0)
 @given(
     st.one_of(st.integers(0, 10**9).map(float), st.floats(0, 1e9)),
     st.floats(T0, T0 + 1000),

@@ -167,6 +167,25 @@ async def test_poisoned_topic_costs_only_the_poison(kafka_broker: KafkaBroker) -
     }
 
 
+@pytest.mark.parametrize("whole_batches", [True, False])
+async def test_every_compression_of_kafka_is_readable(
+    kafka_broker: KafkaBroker, whole_batches: bool
+) -> None:
+    codecs = (None, "gzip", "snappy", "lz4", "zstd")
+    world = KafkaWorld(kafka_broker.bootstrap_servers, f"codecs-{whole_batches}".lower())
+    await world.create(partitions=len(codecs))
+    sent, totals = some_requests(1000, partitions=len(codecs), until_s=300, seed=4)
+    sent += heartbeats(len(codecs), FLUSH_S)
+
+    async with running(an_ingest(world, whole_batches=whole_batches)):
+        for partition, codec in enumerate(codecs):
+            of_partition = [record for record in sent if record.partition == partition]
+            await world.produce(of_partition, codec=codec)
+        parts = await world.parts_adding_up_to(totals.total())
+
+    assert totals_of(parts) == totals
+
+
 async def test_parts_of_a_module_meet_and_progress_goes_everywhere(
     kafka_broker: KafkaBroker,
 ) -> None:

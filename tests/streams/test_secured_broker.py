@@ -154,7 +154,6 @@ async def test_rotated_password_is_taken_up_whichever_side_has_it_first(
     assert set(identities(parts).values()) == {1}
 
 
-@pytest.mark.soak
 async def test_rotated_certificate_and_password_are_taken_up_when_the_broker_comes_back(
     secured_kafka_broker: SecuredKafkaBroker, tmp_path: Path
 ) -> None:

@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.demand import DemandCell, DemandPart
+from streams.event_columns import columns_of
 from streams.event_types import Heartbeat, RequestEvent
 from streams.watermark import Watermark
 from streams.windows import PartitionWindows, Verdict
 from tests.streams.window_builders import (
+    CELLS,
     EVENTS,
     LATENESS_S,
     STOPS,
@@ -193,14 +195,26 @@ def test_no_event_is_found_late_twice(
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_order_within_the_lateness_changes_nothing(data: st.DataObject) -> None:
-    """The end of the sequence holds the watermark back, so that nothing is late."""
-    times = data.draw(st.lists(st.integers(0, int(LATENESS_S)), max_size=20))
-    events = [a_request(at_s, event_id=str(i % 7), requests=2.0) for i, at_s in enumerate(times)]
-    shuffled = data.draw(st.permutations(events))
+def test_order_repetition_and_batching_within_the_lateness_change_nothing(
+    data: st.DataObject,
+) -> None:
+    """Nothing is late, since no event lies further behind another than the lateness."""
+    times = data.draw(st.lists(st.integers(0, int(LATENESS_S)), min_size=1, max_size=20))
+    events = [a_request(at_s, event_id=f"{i}", requests=2.0) for i, at_s in enumerate(times)]
+    repeated = data.draw(st.lists(st.sampled_from(events), max_size=10))
+    shuffled = data.draw(st.permutations([*events, *repeated]))
+    batch = data.draw(st.integers(1, 9))
     flush = Heartbeat("", T0 + 1000)
 
-    assert read([*events, flush], a_window()) == read([*shuffled, flush], a_window())
+    windows = a_window()
+    for offset, begin in enumerate(range(0, len(shuffled), batch)):
+        rows = shuffled[begin : begin + batch]
+        windows.add_columns(columns_of(rows, [offset] * len(rows), CELLS))
+
+    windows.add(flush, windows.position)
+    found = windows.close()
+    assert found == read([*events, flush], a_window())
+    assert sum(requests_of(found).values()) == 2 * len(events)
 
 
 @given(EVENTS)
