@@ -78,7 +78,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_events: int = 100_000
     auto_offset_reset: Literal["earliest", "latest"] = "earliest"
     # Live, many tiny fetches cost six times the CPU; next to ten-second buckets 200 ms are nothing.
-    fetch_min_bytes: int = 256 * 1024
+    fetch_min_bytes: int = 512 * 1024
     fetch_max_wait_ms: int = 200
     # No stall on a larger record: a fetch always holds at least one whole batch (KIP-74).
     max_partition_fetch_bytes: int = 1 << 20
