@@ -145,15 +145,7 @@ def a_config(world: KafkaWorld, plane: ControlPlane, namespace: str, folder: Pat
         "modules": {MODULE: {"hpa": f"mplp-{MODULE}-hpa", "policy": {"replicas_min": 3}}},
         "routes": {},
         "windows": {"commit_interval_s": 0.1, "lateness_s": 20, "idle_after_s": 600},
-        "kafka": {
-            "bootstrap_servers": world.connection.bootstrap_servers,
-            "requests_topic": world.topics.requests,
-            "demand_topic": world.topics.demand,
-            "decisions_topic": world.topics.decisions,
-            "dead_letter_topic": world.topics.dead_letter,
-            "group_prefix": world.prefix,
-            "replication_factor": 1,
-        },
+        "kafka": world.section(),
         "kubernetes": {"kubeconfig": str(plane.kubeconfig)},
         "http": {"port": 0},
     }

@@ -98,6 +98,18 @@ class KafkaWorld:
         self.prefix = prefix
         self.topics = topics_of(prefix)
 
+    def section(self) -> dict[str, object]:
+        """The section `kafka` of a worker's configuration."""
+        return {
+            "bootstrap_servers": self.connection.bootstrap_servers,
+            "requests_topic": self.topics.requests,
+            "demand_topic": self.topics.demand,
+            "decisions_topic": self.topics.decisions,
+            "dead_letter_topic": self.topics.dead_letter,
+            "group_prefix": self.prefix,
+            "replication_factor": 1,
+        }
+
     async def create(
         self, partitions: int, demand_partitions: int = 2, metric_partitions: int = 0
     ) -> None:
