@@ -62,7 +62,7 @@ def file_demand(
     seen: Counter[str] = Counter() if counts is None else counts
     due_s, offset = 0.0, -1
     for lines in _blocks(path):
-        block = decode_block(lines, catalog, cells)
+        block = decode_block(lines, cells)
         for _, rejected in block.rejected:
             seen[rejected.reason.value] += 1
         for columns in _stretches(block.columns, every_s):

@@ -65,14 +65,15 @@ def line_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells) -
 
 def packed_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells) -> list[Part]:
     """Those of the records `rows` that are arrays of usual requests; ids of one kind in each."""
-    bodies = {row: records[row].value or b"" for row in rows}
     longest = cells.catalog.body_bytes_max
-    bodies = {
-        row: body
-        for row, body in bodies.items()
-        if len(body) <= longest and 0 < packed_events(body) <= EVENTS_PER_RECORD_MAX
-    }
-    parts = _scanned(records, bodies, cells)
+    bodies, numbers = {}, []
+    for row in rows:
+        body = records[row].value or b""
+        number = packed_events(body)
+        if len(body) <= longest and 0 < number <= EVENTS_PER_RECORD_MAX:
+            bodies[row] = body
+            numbers.append(number)
+    parts = _scanned(records, bodies, numbers, cells)
     for part in parts:
         for row in part.read.tolist():
             del bodies[row]
@@ -91,13 +92,14 @@ def packed_batches(records: Sequence[Record], rows: Sequence[int], cells: Cells)
     ]
 
 
-def _scanned(records: Sequence[Record], bodies: dict[int, bytes], cells: Cells) -> list[Part]:
+def _scanned(
+    records: Sequence[Record], bodies: dict[int, bytes], numbers: list[int], cells: Cells
+) -> list[Part]:
     """One part with the bodies of the usual layout whose events are all good, if there are any."""
     if not bodies:
         return []
     rows = list(bodies)
     heads = [packed_head_bytes(body) for body in bodies.values()]
-    numbers = [packed_events(body) for body in bodies.values()]
     found = scan(list(bodies.values()), numbers, heads)
     if found is None:
         return []

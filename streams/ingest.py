@@ -216,7 +216,7 @@ class Ingest:
             owned = self._owned.get(number)
             if owned is not None:
                 topic = self._inputs.of(number)
-                owned.take(records, topic.catalog, topic.cells, self.counts)
+                owned.take(records, topic.cells, self.counts)
                 owned.last_record_s = now_s
 
     async def _hand_over(self, consumer: Any) -> None:
@@ -352,12 +352,12 @@ def _inputs(
     topics: Topics, catalog: Catalog, settings: IngestSettings, metrics: MetricsInput | None
 ) -> InputTopics:
     silence_max_s, lateness_s = settings.silence_max_s, settings.lateness_s
-    found = [InputTopic(topics.requests, catalog, Cells(catalog), lateness_s, silence_max_s)]
+    found = [InputTopic(topics.requests, Cells(catalog), lateness_s, silence_max_s)]
     if metrics is not None:
         # Samples that come every five minutes are no silence: the lateness is longer than that.
         silence_max_s = max(silence_max_s, math.ceil(metrics.lateness_s))
         cells, lateness_s = Cells(metrics.catalog), metrics.lateness_s
-        found.append(InputTopic(metrics.topic, metrics.catalog, cells, lateness_s, silence_max_s))
+        found.append(InputTopic(metrics.topic, cells, lateness_s, silence_max_s))
     return InputTopics(found)
 
 

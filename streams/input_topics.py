@@ -13,7 +13,6 @@ from aiokafka import TopicPartition
 
 from streams.demand import input_number, topic_and_partition
 from streams.event_columns import Cells
-from streams.events import Catalog
 
 
 class InputTopic(NamedTuple):
@@ -24,7 +23,6 @@ class InputTopic(NamedTuple):
     """
 
     name: str
-    catalog: Catalog
     cells: Cells
     lateness_s: float
     silence_max_s: int

@@ -18,7 +18,6 @@ from streams.counters import CounterDemand
 from streams.dead_letter import DeadLetter, dead_letter
 from streams.event_columns import Cells, EventColumns, columns_of, merged_columns
 from streams.event_types import RequestEvent
-from streams.events import Catalog
 from streams.handover import Handover, Package
 from streams.record_block import Block, decode_block
 from streams.windows import PartitionWindows
@@ -71,7 +70,6 @@ class OwnedPartition:
     def take(
         self,
         records: Sequence[Any],
-        catalog: Catalog,
         cells: Cells,
         counts: Counter[str],
     ) -> None:
@@ -85,7 +83,7 @@ class OwnedPartition:
         if windows.skipping_partial and first.timestamp_type == LOG_APPEND_TIME:
             # In the broker's time what is missing came before; senders' clocks promise nothing.
             windows.lost_before(first.timestamp / 1000)
-        block = decode_block(records, catalog, cells)
+        block = decode_block(records, cells)
         columns = block.columns
         if block.samples:
             columns = self._with_samples(block, records, cells, counts)

@@ -67,9 +67,9 @@ _value, _headers, _time = attrgetter("value"), attrgetter("headers"), attrgetter
 _offset, _timestamp = attrgetter("offset"), attrgetter("timestamp")
 
 
-def decode_block(records: Sequence[Record], catalog: Catalog, cells: Cells) -> Block:
+def decode_block(records: Sequence[Record], cells: Cells) -> Block:
     """Everything the records hold, in their order. Never raises for what a sender wrote."""
-    rows_of = _by_format(records, catalog)
+    rows_of = _by_format(records, cells.catalog)
     lines = [*rows_of.get("jsonl", ())]
     parts = _single_events(records, rows_of.get("json", ()), lines, cells)
     if lines:
@@ -78,7 +78,7 @@ def decode_block(records: Sequence[Record], catalog: Catalog, cells: Cells) -> B
         parts += packed_batches(records, rows_of["msgpack"], cells)
     if len(parts) == 1 and len(parts[0].read) == len(records):
         return Block(parts[0].columns, [], [], 0)
-    return _with_the_odd_ones(records, parts, catalog, cells)
+    return _with_the_odd_ones(records, parts, cells)
 
 
 def _by_format(records: Sequence[Record], catalog: Catalog) -> dict[str, Sequence[int]]:
@@ -181,9 +181,7 @@ def _has_lines(record: Record) -> bool:
         return False
 
 
-def _with_the_odd_ones(
-    records: Sequence[Record], parts: list[Part], catalog: Catalog, cells: Cells
-) -> Block:
+def _with_the_odd_ones(records: Sequence[Record], parts: list[Part], cells: Cells) -> Block:
     """The parts, and each record that is in none of them decoded by itself."""
     odd = np.arange(len(records))
     for part in parts:
@@ -195,7 +193,7 @@ def _with_the_odd_ones(
     for row in odd.tolist():
         record = records[row]
         written_s = record.timestamp / 1000 if record.timestamp >= 0 else None
-        for outcome in decode(record.value, record.headers, catalog, record_time_s=written_s):
+        for outcome in decode(record.value, record.headers, cells.catalog, record_time_s=written_s):
             if isinstance(outcome, Rejected):
                 block.rejected.append((row, outcome))
             elif isinstance(outcome, MetricSample):

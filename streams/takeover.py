@@ -81,7 +81,7 @@ async def take_over(
 def new_counters(topic: InputTopic, settings: WindowPolicy) -> CounterDemand:
     """Counters that look back as far as the windows do, and wait as long for the next sample."""
     return CounterDemand(
-        topic.catalog.metric_names,
+        topic.cells.catalog.metric_names,
         bucket_s=settings.bucket_s,
         # The lateness is longer than two samples are apart, so both have to be that long as well.
         series_gap_max_s=max(SERIES_GAP_MAX_S, topic.lateness_s),

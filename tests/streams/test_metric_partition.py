@@ -19,7 +19,7 @@ from tests.streams.metric_bodies import a_scrape, from_adapter
 
 CATALOG = a_catalog()
 CELLS = Cells(CATALOG)
-TOPIC = InputTopic("mplp.metrics", CATALOG, CELLS, 60, 120)
+TOPIC = InputTopic("mplp.metrics", CELLS, 60, 120)
 SETTINGS = IngestSettings(amend_s=0)
 
 
@@ -79,7 +79,7 @@ async def test_commit_waits_for_the_next_sample_of_a_series_unless_it_is_long_si
     owned = a_partition(handover, partitions=2)
     busy = [a_sample(0.5 + turn * silent_minutes / 20, 10 * turn, "core-0") for turn in range(20)]
 
-    owned.take(stored([busy[0], a_sample(0.5, 7, "core-1"), *busy[1:]]), CATALOG, CELLS, Counter())
+    owned.take(stored([busy[0], a_sample(0.5, 7, "core-1"), *busy[1:]]), CELLS, Counter())
     await owned.hand_over(2, 5.0, idle=False)
 
     assert handover.packages[-1].checkpoint.offset == offset
@@ -100,7 +100,7 @@ def test_samples_are_counted_from_the_first_block_on_where_their_series_is_whole
     counts: Counter[str] = Counter()
     samples = [a_sample(0.5 * turn, 10 * turn, "core-0") for turn in range(3)]
 
-    a_partition(Kept(), partitions).take(stored(samples, key), CATALOG, CELLS, counts)
+    a_partition(Kept(), partitions).take(stored(samples, key), CELLS, counts)
 
     assert {name: number for name, number in counts.items() if name.startswith("metric")} == (
         verdicts

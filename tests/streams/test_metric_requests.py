@@ -191,7 +191,7 @@ def test_samples_may_be_as_far_apart_as_the_lateness_of_their_topic(
     lateness_s: float, requests: int
 ) -> None:
     catalog = a_catalog()
-    topic = InputTopic("mplp.metrics", catalog, Cells(catalog), lateness_s, 120)
+    topic = InputTopic("mplp.metrics", Cells(catalog), lateness_s, 120)
     counters = new_counters(topic, IngestSettings())
     scraped = [
         the_sample(a_scrape(str(value), timestamp=f"2026-01-01T11:{minute}:00Z"))

@@ -183,7 +183,7 @@ def test_a_block_says_what_its_records_say_one_by_one(
         for number, (value, timestamp, headers) in enumerate(mixed)
     ]
 
-    block = decode_block(records, catalog, Cells(catalog))
+    block = decode_block(records, Cells(catalog))
 
     assert shown(block) == shown(one_by_one(records, catalog))
 
@@ -197,7 +197,7 @@ def test_arrays_are_scanned_as_they_are_decoded(bodies: list[bytes]) -> None:
         Stored(number, body, NOON_S * 1000, PACKED_HEADERS) for number, body in enumerate(bodies)
     ]
 
-    assert shown(decode_block(records, CATALOG, cells)) == shown(one_by_one(records))
+    assert shown(decode_block(records, cells)) == shown(one_by_one(records))
 
 
 def test_a_flood_of_names_in_arrays_does_not_grow_what_is_kept() -> None:
@@ -210,7 +210,7 @@ def test_a_flood_of_names_in_arrays_does_not_grow_what_is_kept() -> None:
         events += [(NOON_S * 1000, "core", "eu-west-1", next(ids).to_bytes(16))] * 2
         body = msgspec.msgpack.encode(events)
         records = [Stored(begin, body, NOON_S * 1000, PACKED_HEADERS)]
-        assert shown(decode_block(records, CATALOG, cells)) == shown(one_by_one(records))
+        assert shown(decode_block(records, cells)) == shown(one_by_one(records))
 
     assert len(cells.packed_names) <= 4096
 
@@ -244,12 +244,12 @@ def test_records_of_many_events_are_read_in_bulk(
     batch: Callable[[int], Stored], read: Callable[..., list[Part]]
 ) -> None:
     records = [batch(number) for number in range(5)]
-    columns = decode_block(records, CATALOG, CELLS).columns
+    columns = decode_block(records, CELLS).columns
 
     assert [part.read.tolist() for part in read(records, range(5), CELLS)] == [[0, 1, 2, 3, 4]]
     assert columns.offset.tolist() == [number for number in range(5) for _ in range(20)]
     assert len(set(columns.id_hash.tolist())) == 100
-    assert shown(decode_block(records, CATALOG, CELLS)) == shown(one_by_one(records))
+    assert shown(decode_block(records, CELLS)) == shown(one_by_one(records))
 
 
 @pytest.mark.parametrize("joined", [
@@ -265,7 +265,7 @@ def test_one_bad_record_in_a_block_costs_only_itself() -> None:
     values = [a_request(id=str(number)) for number in range(100)]
     values[50] = b"{"
 
-    block = decode_block([Stored(n, value) for n, value in enumerate(values)], CATALOG, CELLS)
+    block = decode_block([Stored(n, value) for n, value in enumerate(values)], CELLS)
 
     assert [row for row, _ in block.rejected] == [50]
     assert len(block.columns.cell) == 99
@@ -295,7 +295,7 @@ def test_a_flood_of_names_does_not_grow_what_is_kept() -> None:
     for begin in range(0, 50_000, 5_000):
         names = range(begin, begin + 5_000)
         records = [Stored(n, a_request(module=f"service-{n}x")) for n in names]
-        decode_block(records, CATALOG, cells)
+        decode_block(records, cells)
 
     assert len(cells.spellings) < 10_000
     assert len(CATALOG.unknown_names) <= 32
