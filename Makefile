@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo demo-live test test-unit lint format bench bench-streams soak rig rigs lock clean
+.PHONY: help setup demo demo-live test test-unit lint format bench bench-forecast bench-streams soak rig rigs lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: .venv/.installed ## Install the locked packages into .venv
 
@@ -53,6 +53,9 @@ test: setup lint rigs ## All that CI runs: lint, then every test, unit to real s
 
 bench: setup ## Forecast and control benchmarks, as JSON under build/bench
 	@$(BIN)/python -m scripts.bench
+
+bench-forecast: setup ## Our forecast next to peers on load traces; TRACES="FILE[:SERIES] ..." OPTIONS=--no-peers
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_forecast $(OPTIONS) $(TRACES)
 
 bench-streams: setup rigs ## Events per CPU second next to peers on a real broker, into build/bench
 	@$(BIN)/python -m scripts.bench_streams

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from models.series import FloatArray, SeriesBatch, SeriesKey
 
-QUANTILE_LEVELS: tuple[float, ...] = (0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
+QUANTILE_LEVELS: tuple[float, ...] = (0.1, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
+"""A floor is sized by one at or above the median; the first shows how far down demand may go."""
 
 
 class ForecastCode(enum.StrEnum):
     """Why a row has the forecast it has."""
 
+    ENSEMBLE = "Ensemble"
+    """The mix of all candidates, corrected by trees and calibrated on past peaks."""
     SEASONAL_LEVEL = "SeasonalLevel"
     """The seasonal profile times the recent level."""
     LAST_VALUE = "LastValue"

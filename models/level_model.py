@@ -186,7 +186,7 @@ class LevelModel:
     def _reasons(
         self, batch: SeriesBatch, rows: IntArray, has_forecast: NDArray[np.bool_]
     ) -> tuple[ForecastReason, ...]:
-        if has_forecast.all() and (rows == np.arange(len(self.keys))).all():
+        if has_forecast.all() and np.array_equal(rows, np.arange(len(self.keys))):
             return self.reasons
         reasons = [self.reasons[row] for row in rows]
         fitted = self.usable[np.maximum(rows, 0)] & (rows >= 0)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from models.cascade import Cascade, fit_cascade
+from models.ensemble import Ensemble
+from models.ensemble_fit import fit_ensemble
 from models.forecast import Forecaster, Horizon
 from models.last_value import LastValue, fit_last_value
 from models.seasonal_level import SeasonalLevel, fit_seasonal_level
@@ -24,11 +26,20 @@ def _needs_no_fit(_history: SeriesBatch, _horizon: Horizon) -> Forecaster:
 
 
 REGISTRY: Mapping[str, Forecaster] = MappingProxyType(
-    {method.name: method for method in (Cascade(), SeasonalLevel(), LastValue(), SeasonalNaive())}
+    {
+        method.name: method
+        for method in (
+            Ensemble(Cascade()),
+            Cascade(),
+            SeasonalLevel(),
+            LastValue(),
+            SeasonalNaive(),
+        )
+    }
 )
 """Unfitted methods: what a service without a model runs."""
 
-FITS: Mapping[str, Fit] = MappingProxyType(
+QUICK_FITS: Mapping[str, Fit] = MappingProxyType(
     {
         "cascade": fit_cascade,
         "seasonal-level": fit_seasonal_level,
@@ -36,4 +47,7 @@ FITS: Mapping[str, Fit] = MappingProxyType(
         "seasonal-naive": _needs_no_fit,
     }
 )
+"""How the methods beneath the ensemble are fitted: they take seconds for thousands of series."""
+
+FITS: Mapping[str, Fit] = MappingProxyType({"ensemble": fit_ensemble, **QUICK_FITS})
 """How each method is fitted to a history for a horizon."""

@@ -16,7 +16,7 @@ from sklearn.metrics import mean_pinball_loss
 from sklearn.model_selection import TimeSeriesSplit
 
 from models.forecast import QUANTILE_LEVELS, Forecaster, Horizon
-from models.registry import FITS, Fit
+from models.registry import QUICK_FITS, Fit
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray, step_windows, window_peaks
 
@@ -56,7 +56,7 @@ class Fold:
 def score(
     history: SeriesBatch,
     horizon: Horizon,
-    methods: Mapping[str, Fit] = FITS,
+    methods: Mapping[str, Fit] = QUICK_FITS,
     folds: int = FOLDS,
     origins_per_fold: int = ORIGINS_PER_FOLD,
 ) -> Mapping[str, Score]:
@@ -64,7 +64,7 @@ def score(
 
     Returns nothing where history is too short for a single common origin.
     """
-    asked = {**methods, BAR: FITS[BAR]}
+    asked = {**methods, BAR: QUICK_FITS[BAR]}
     actual = actual_peaks(history, horizon)
     outcomes: list[FloatArray] = []
     made: dict[str, list[FloatArray]] = {method: [] for method in asked}

@@ -1,201 +1,249 @@
-"""Writes a fitted cascade to a folder and reads it back, trusting nothing it finds there.
+"""A model as files that can be trusted: packed, signed, and opened again in that order.
 
-The command `train` writes, the service reads at start; it runs without a model too. A folder holds
-`manifest.json` and `arrays.npz`: numbers only, no objects. The hash is checked before anything of
-the arrays is parsed. This must never load a pickle, and never leave half a model behind.
+The command `train` writes one, `predictor/model_store/` keeps many, the service opens them. A model
+is `manifest.json`, `arrays.npz`, `trees.skops` where it has trees, and `signature` where somebody
+vouches for it. Opening looks at sizes, signature, manifest and hashes, and only then at what is
+inside. This must never load a pickle, and never leave half a model behind.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
+import platform
 import shutil
-import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from models.cascade import Cascade
-from models.forecast import QUANTILE_LEVELS, ForecastCode, ForecastReason
-from models.level_model import LevelModel
-from models.model_arrays import ArraysRefused, arrays_of, model_of
-from models.series import SeriesKey
+from models.array_bytes import arrays_from, packed_arrays
+from models.ensemble import Ensemble
+from models.manifest import (
+    ARRAYS,
+    FORMAT_VERSION,
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    SIGNATURE,
+    TREES,
+    TREES_LIBRARY,
+    FileFact,
+    Manifest,
+    ModelRefused,
+    manifest_from,
+    manifest_text,
+)
+from models.model_signature import (
+    SIGNATURE_BYTES_MAX,
+    SignatureRefused,
+    Signer,
+    TrustedKeys,
+    check_signature,
+    signature_of,
+)
+from models.stored_ensemble import ensemble_of, parameters_of
+from models.stored_parameters import StoredParameters
+from models.zip_bytes import BytesRefused
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-ARRAYS = "arrays.npz"
-MANIFEST_BYTES_MAX = 32 * 2**20
-ARRAYS_BYTES_MAX = 2**30
-"""Ten thousand series with weekly profiles take 170 MB."""
-
-
-class ModelRefused(Exception):  # noqa: N818 - a refusal is what it is
-    """A model folder that will not be used; the message says which fact is wrong."""
-
-
-class ManifestRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One series of the model: its key, and the reason its forecasts give."""
-
-    module: str
-    region: str
-    code: ForecastCode
-    sentence: str
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is in a model folder: `libraries` and `report` are for people, the rest is checked."""
-
-    format_version: int
-    created: datetime
-    step_s: int
-    levels: tuple[float, ...]
-    trained_from_s: int
-    trained_to_s: int
-    sha256: dict[str, str]
-    rows: tuple[ManifestRow, ...]
-    libraries: dict[str, str]
-    report: dict[str, Any]
+Value = TypeVar("Value")
+ModelFiles = dict[str, bytes]
+ReadFile = Callable[[str, int], bytes | None]
+"""Name and limit → at most one byte more than the limit, None where there is no such file."""
 
 
-class StoredModel(msgspec.Struct, frozen=True):
-    """A model that passed every check, and what its folder says of it."""
+@dataclass(frozen=True, slots=True)
+class ManifestFacts:
+    """A manifest that passed its checks, and whose signature it carries."""
 
-    cascade: Cascade
     manifest: Manifest
+    signer: Signer
 
-    @property
-    def digest(self) -> str:
-        """Names the numbers: the hash of the arrays."""
-        return self.manifest.sha256[ARRAYS]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedModel:
+    """A model that passed every check."""
+
+    parameters: StoredParameters
+    facts: ManifestFacts
+
+
+def packed(
+    parameters: StoredParameters,
+    created: datetime,
+    *,
+    report: Mapping[str, Any] | None = None,
+    libraries: Mapping[str, str] | None = None,
+    revision: str | None = None,
+    seed: int | None = None,
+    key: Ed25519PrivateKey | None = None,
+) -> ModelFiles:
+    """The files of a model, by name; the same arguments give the same bytes.
+
+    Raises `ValueError` for numbers that cannot be stored or a `created` without a time zone.
+    """
+    if created.tzinfo is None:
+        raise ValueError(f"created {created.isoformat()} has no time zone")
+    used = {"numpy": np.__version__, **(libraries or {})}
+    bodies = {ARRAYS: packed_arrays(parameters.arrays)}
+    if parameters.trees:
+        from models.tree_bytes import tree_bytes  # noqa: PLC0415 - heavy, and few models have trees
+
+        bodies[TREES] = tree_bytes(parameters.trees)
+        used |= {name: installed_version(name) for name in (TREES_LIBRARY, "skops")}
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        created=created,
+        step_s=parameters.step_s,
+        levels=parameters.levels,
+        trained_from_s=parameters.trained_from_s,
+        trained_to_s=parameters.trained_to_s,
+        files={
+            name: FileFact(hashlib.sha256(body).hexdigest(), len(body))
+            for name, body in bodies.items()
+        },
+        rows=parameters.rows,
+        libraries=used,
+        python=platform.python_version(),
+        revision=revision,
+        seed=seed,
+        report=dict(report or {}),
+    )
+    files = {**bodies, MANIFEST: manifest_text(manifest)}
+    return files if key is None else signed(files, key)
+
+
+def signed(files: ModelFiles, key: Ed25519PrivateKey) -> ModelFiles:
+    """The same files with the signature of `key`, in place of any other."""
+    return {**files, SIGNATURE: signature_of(files[MANIFEST], key)}
+
+
+def opened(read: ReadFile, trusted: TrustedKeys, version: str | None = None) -> OpenedModel:
+    """Read and check a model; raises `ModelRefused`, and what `read` raises.
+
+    All hashes are compared before anything of arrays or trees is parsed.
+    """
+    facts = manifest_facts(read, trusted, version)
+    manifest = facts.manifest
+    bodies = {name: _hashed(read, name, fact) for name, fact in manifest.files.items()}
+    parameters = StoredParameters(
+        arrays=_parsed(ARRAYS, arrays_from, bodies[ARRAYS]),
+        rows=manifest.rows,
+        step_s=manifest.step_s,
+        levels=manifest.levels,
+        trained_from_s=manifest.trained_from_s,
+        trained_to_s=manifest.trained_to_s,
+        trees=_trees(bodies.get(TREES)),
+    )
+    return OpenedModel(parameters, facts)
+
+
+def manifest_facts(
+    read: ReadFile, trusted: TrustedKeys, version: str | None = None
+) -> ManifestFacts:
+    """What a model says of itself, its signature checked first; raises `ModelRefused`."""
+    text = _bounded(read, MANIFEST, MANIFEST_BYTES_MAX)
+    if text is None:
+        raise ModelRefused(f"{MANIFEST} is missing")
+    try:
+        signer = check_signature(text, _bounded(read, SIGNATURE, SIGNATURE_BYTES_MAX), trusted)
+    except SignatureRefused as error:
+        raise ModelRefused(f"the model {error}") from None
+    return ManifestFacts(manifest_from(text, version), signer)
+
+
+def _hashed(read: ReadFile, name: str, fact: FileFact) -> bytes:
+    body = read(name, fact.bytes)
+    if body is None:
+        raise ModelRefused(f"{name} is missing")
+    if len(body) != fact.bytes:
+        more = "more than the" if len(body) > fact.bytes else f"{len(body)} of the"
+        raise ModelRefused(f"{name} has {more} {fact.bytes} bytes that its manifest says")
+    found = hashlib.sha256(body).hexdigest()
+    if found != fact.sha256:
+        raise ModelRefused(
+            f"{name} has sha256 {found[:12]}…, its manifest says {fact.sha256[:12]}…"
+        )
+    return body
+
+
+def _bounded(read: ReadFile, name: str, bytes_max: int) -> bytes | None:
+    body = read(name, bytes_max)
+    if body is not None and len(body) > bytes_max:
+        raise ModelRefused(f"{name} has more than {bytes_max} bytes")
+    return body
+
+
+def _trees(body: bytes | None) -> tuple[Any, ...]:
+    if body is None:
+        return ()
+    from models.tree_bytes import trees_from  # noqa: PLC0415 - heavy, and few models have trees
+
+    return _parsed(TREES, trees_from, body)
+
+
+def _parsed(name: str, parse: Callable[[bytes], Value], body: bytes) -> Value:
+    try:
+        return parse(body)
+    except BytesRefused as error:
+        raise ModelRefused(f"{name} {error}") from None
+
+
+class StoredModel:
+    """An ensemble from a folder, and what the folder says of it."""
+
+    def __init__(self, ensemble: Ensemble, facts: ManifestFacts) -> None:
+        self.ensemble = ensemble
+        self.manifest = facts.manifest
+        self.signer = facts.signer
+        self.digest = facts.manifest.digest
 
 
 def save_model(
     folder: Path,
-    cascade: Cascade,
+    ensemble: Ensemble,
     created: datetime,
     *,
     trained_from_s: int,
-    report: dict[str, Any] | None = None,
-    libraries: dict[str, str] | None = None,
+    report: Mapping[str, Any] | None = None,
+    libraries: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Write the model beside `folder`, then move it there; an older model there is replaced.
 
-    Raises `ValueError` for a cascade without a model or a `created` without a time zone, and
-    `OSError` where the disk refuses; the older model is then still there.
+    Raises `ValueError` as `packed` does, and `OSError` where the disk refuses; the older model is
+    then still there.
     """
-    if cascade.model is None:
-        raise ValueError("a cascade without a fitted model has nothing to store")
-    if created.tzinfo is None:
-        raise ValueError(f"created {created.isoformat()} has no time zone")
-    arrays = _packed(cascade.model)
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        created=created,
-        step_s=cascade.model.step_s,
-        levels=cascade.model.levels,
-        trained_from_s=trained_from_s,
-        trained_to_s=cascade.model.profile.anchor_s,
-        sha256={ARRAYS: hashlib.sha256(arrays).hexdigest()},
-        rows=_rows_of(cascade.model),
-        libraries={"numpy": np.__version__, **(libraries or {})},
-        report=report or {},
-    )
-    text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"))
-    _put_in_place(folder, {ARRAYS: arrays, MANIFEST: text})
-    return manifest
+    parameters = parameters_of(ensemble, trained_from_s)
+    files = packed(parameters, created, report=report, libraries=libraries)
+    _put_in_place(folder, files)
+    return manifest_from(files[MANIFEST])
 
 
-def load_model(folder: Path) -> StoredModel:
+def load_model(folder: Path, trusted: TrustedKeys | None = None) -> StoredModel:
     """Read a model back; raises `ModelRefused` for anything that is not what was written."""
-    text = _read(folder / MANIFEST, MANIFEST_BYTES_MAX)
-    try:
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelRefused(f"{MANIFEST} is not a manifest: {error}") from None
-    _check_manifest(manifest)
-    body = _read(folder / ARRAYS, ARRAYS_BYTES_MAX)
-    found, wanted = hashlib.sha256(body).hexdigest(), manifest.sha256[ARRAYS]
-    if found != wanted:
-        raise ModelRefused(f"{ARRAYS} has sha256 {found[:12]}…, its manifest says {wanted[:12]}…")
-    keys = tuple(SeriesKey(row.module, row.region) for row in manifest.rows)
-    reasons = tuple(ForecastReason(row.code, row.sentence) for row in manifest.rows)
-    try:
-        model = model_of(_unpacked(body), keys, manifest.step_s, manifest.trained_to_s, reasons)
-    except ArraysRefused as error:
-        raise ModelRefused(f"{ARRAYS}: {error}") from None
-    return StoredModel(Cascade(model), manifest)
+    model = opened(folder_reader(folder), trusted or {})
+    return StoredModel(ensemble_of(model.parameters), model.facts)
 
 
-def _check_manifest(manifest: Manifest) -> None:
-    faults = []
-    if manifest.format_version != FORMAT_VERSION:
-        faults.append(
-            f"format version {manifest.format_version}, this program reads {FORMAT_VERSION}"
-        )
-    if set(manifest.sha256) != {ARRAYS}:
-        faults.append(f"hashes of {sorted(manifest.sha256)}, expected one of {ARRAYS}")
-    if manifest.levels != QUANTILE_LEVELS:
-        faults.append(f"quantile levels {manifest.levels}, this program uses {QUANTILE_LEVELS}")
-    if manifest.step_s <= 0:
-        faults.append(f"a step of {manifest.step_s} s")
-    if manifest.created.tzinfo is None:
-        faults.append("a creation time without a zone")
-    if len({(row.module, row.region) for row in manifest.rows}) != len(manifest.rows):
-        faults.append("the same series twice")
-    if faults:
-        raise ModelRefused(f"{MANIFEST} has " + "; ".join(faults))
+def folder_reader(folder: Path) -> ReadFile:
+    """Reads the files of one folder; what the disk refuses is refused."""
+
+    def read(name: str, bytes_max: int) -> bytes | None:
+        try:
+            with (folder / name).open("rb") as file:
+                return file.read(bytes_max + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ModelRefused(f"{name} cannot be read: {error.strerror}") from None
+
+    return read
 
 
-def _rows_of(model: LevelModel) -> tuple[ManifestRow, ...]:
-    return tuple(
-        ManifestRow(key.module, key.region, reason.code, reason.sentence)
-        for key, reason in zip(model.keys, model.reasons, strict=True)
-    )
-
-
-def _packed(model: LevelModel) -> bytes:
-    """The arrays as npz; the same model gives the same bytes (numpy stamps no time of its own)."""
-    body = io.BytesIO()
-    np.savez(body, allow_pickle=False, **arrays_of(model))
-    return body.getvalue()
-
-
-def _unpacked(body: bytes) -> dict[str, NDArray[Any]]:
-    """All arrays of a body whose hash is right; a hash says who wrote it, not that it is sane."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > ARRAYS_BYTES_MAX:
-            raise ModelRefused(f"{ARRAYS} unpacks to {size} bytes, at most {ARRAYS_BYTES_MAX}")
-        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
-        raise ModelRefused(f"{ARRAYS} cannot be read: {error}") from None
-
-
-def _read(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            body = file.read(bytes_max + 1)
-    except OSError as error:
-        raise ModelRefused(f"{path.name} cannot be read: {error.strerror}") from None
-    if len(body) > bytes_max:
-        raise ModelRefused(f"{path.name} has more than {bytes_max} bytes")
-    return body
-
-
-def _put_in_place(folder: Path, files: dict[str, bytes]) -> None:
+def _put_in_place(folder: Path, files: ModelFiles) -> None:
     """Write all files beside the folder and swap it in; what is replaced goes last.
 
     A torn write is not waited out on the disk: its hash refuses it at the next start.

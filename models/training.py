@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cascade import Cascade, fit_cascade
+from models.cascade import Cascade
+from models.ensemble import Ensemble
+from models.ensemble_fit import fit_ensemble
 from models.forecast import ForecastCode, Horizon
 from models.level_fit import better_of, fit_level_model, rate_floor
 from models.level_model import LevelModel
 from models.past_errors import ORIGINS_SPAN_S
 from models.profile import LearntProfile, Profile
+from models.registry import QUICK_FITS
 from models.scoring import Score, score, until
 from models.series import SeriesBatch
 from models.stl_profile import stl_profile
@@ -36,13 +39,14 @@ class TrainingReport:
     scores: Mapping[str, Score]
 
 
-def train(history: SeriesBatch, horizon: Horizon) -> tuple[Cascade, TrainingReport]:
+def train(history: SeriesBatch, horizon: Horizon) -> tuple[Ensemble, TrainingReport]:
     """Fit every method to each series and keep the better; raises `ValueError` on a bad horizon.
 
     A series whose STL profile, made without the newest three days, did better in those days than
     the running median gets that profile.
     """
-    running = fit_cascade(history, horizon).model
+    fitted = fit_ensemble(history, horizon)
+    running = fitted.cascade.model
     assert running is not None
     by_stl = _fit_with_stl(history, horizon)
     model = better_of((running, by_stl))
@@ -54,9 +58,9 @@ def train(history: SeriesBatch, horizon: Horizon) -> tuple[Cascade, TrainingRepo
         by_stl=int((by_stl.loss < running.loss).sum()),
         start_s=history.start_s,
         end_s=history.end_s,
-        scores=score(history, horizon),
+        scores=score(history, horizon, QUICK_FITS),
     )
-    return Cascade(model), report
+    return dataclasses.replace(fitted, cascade=Cascade(model)), report
 
 
 def _fit_with_stl(history: SeriesBatch, horizon: Horizon) -> LevelModel:

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from predictor.backtest_cli import backtest
 from predictor.command import (
     EXIT_INTERRUPTED,
     EXIT_NEGATIVE,
@@ -25,6 +26,23 @@ from predictor.command import (
     stop,
 )
 from predictor.events_cli import events_app
+from predictor.history_options import (
+    CsvOption,
+    EndOption,
+    EventsOption,
+    HistoryOptions,
+    ModuleLabelOption,
+    PrometheusOption,
+    QueryOption,
+    RegionLabelOption,
+    StartOption,
+    StepOption,
+    TokenOption,
+    TopicHistoryOption,
+    history_faults,
+    read_histories,
+)
+from predictor.models_cli import models_app
 
 app = typer.Typer(
     name="mplp-predictor",
@@ -79,30 +97,42 @@ def run(
 
 @app.command()
 def train(
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-    events: Annotated[
-        Path | None, typer.Option(help="File of request events, one JSON a line, .gz allowed.")
-    ] = None,
-    from_topic: Annotated[
-        bool, typer.Option("--from-topic", help="Read the configured demand topic instead.")
-    ] = False,
+    csv: CsvOption = None,
+    prometheus: PrometheusOption = None,
+    query: QueryOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    step: StepOption = None,
+    token_file: TokenOption = None,
+    module_label: ModuleLabelOption = "module",
+    region_label: RegionLabelOption = "region",
+    events: EventsOption = None,
+    from_topic: TopicHistoryOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Learn each module's season from history and write a model folder that `run` loads.
 
     Example: mplp-predictor train --events events.jsonl.gz --out build/model
     """
-    if (events is None) == (not from_topic):
-        stop(EXIT_USAGE, "give either --events FILE or --from-topic")
+    options = HistoryOptions(
+        tuple(csv or ()), events, from_topic, prometheus, query, start, end, step, token_file,
+        module_label, region_label, config,
+    )  # fmt: skip
+    options.check()
     settings = settings_of(config)
+    histories = read_histories(options)
     from predictor.training import TrainingFailed, train_model
 
     try:
-        train_model(settings, events, out)
+        with history_faults():
+            train_model(settings, histories, out)
     except TrainingFailed as error:
         stop(EXIT_NEGATIVE, str(error))
-    except (OSError, EOFError) as error:
-        stop(EXIT_UNREACHABLE, str(error) if events is None else f"{events}: {error}")
+
+
+app.command("backtest")(backtest)
 
 
 @app.command()
@@ -131,6 +161,7 @@ def demo(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(events_app, name="events")
+app.add_typer(models_app, name="models")
 
 
 @config_app.command("show")

@@ -52,7 +52,7 @@ POD_LIMIT_PER_S = TARGET_PER_POD_PER_S / 0.7
 START_UP_S = 90.0
 """From creation to Ready; MPLP's guides promise less than two minutes."""
 LEARN_DAYS = 7
-TICK_S = 60
+TICK_S = 120
 DAY_S = 86_400
 
 
@@ -180,12 +180,13 @@ async def play(
     policy: Policy | None = None,
     learn_days: int = LEARN_DAYS,
 ) -> ArmsRun:
-    """Feed all events in order; learn for some days, then tick once a minute of event time."""
+    """Feed all events in order; learn for some days, then tick every two minutes of event time."""
     judge_from_s = load.start_s + learn_days * DAY_S
     world = _World(load, new_cluster(judge_from_s), new_cluster(judge_from_s))
     policy = policy or demo_policy()
     history = History([MODULE], list(SHARES), [MODULE])
-    model = CurrentModel(refit_s=6 * 3600, wait=True)
+    # Trees once: growing them daily, as a worker does, takes longer than all else here.
+    model = CurrentModel(refit_s=24 * 3600, trees_age_s=learn_days * DAY_S, wait=True)
     gatherer = Gatherer(cluster=world.helped, history=history, policy=policy, model=model)
     service = Service(
         cluster=world.helped,

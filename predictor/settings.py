@@ -30,6 +30,8 @@ API_VERSION = "predictor.mplp.io/v1alpha1"
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
 Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+PublicKey = Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$")]
+"""Ed25519, 32 bytes in base64; the last digit carries four bits."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,6 +88,32 @@ class HistorySettings(Section, frozen=True):
 
     step_s: Annotated[int, Meta(ge=10, le=3600)] = 60
     length_days: Annotated[float, Meta(gt=0, le=60)] = 15.0
+
+
+class ModelSettings(Section, frozen=True):
+    """Where promoted models come from while the service runs, and whose signatures it trusts."""
+
+    store: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
+    trusted_keys: Annotated[tuple[PublicKey, ...], Meta(max_length=16)] = ()
+    poll_s: Seconds = 60.0
+    timeout_s: Annotated[float, Meta(gt=0, le=600)] = 60.0
+
+
+class RegionCalendarSettings(Section, frozen=True):
+    """A region's time zone, and the country whose public holidays it keeps (ISO 3166)."""
+
+    zone: Name = "UTC"
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None
+    subdivision: Name | None = None
+
+
+class CalendarSettings(Section, frozen=True):
+    """What is planned: iCalendar files, and the public holidays of the regions."""
+
+    files: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
+    look_back_days: Annotated[int, Meta(ge=0, le=800)] = 400
+    look_ahead_days: Annotated[int, Meta(ge=1, le=400)] = 30
+    regions: dict[str, RegionCalendarSettings] = field(default_factory=dict)
 
 
 class RegionSettings(Section, frozen=True):
@@ -178,11 +206,13 @@ class Settings(Section, frozen=True):
     warm_up_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
     refit_s: Seconds = 3600.0
     model_folder: str | None = None
+    model: ModelSettings = field(default_factory=ModelSettings)
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
     events: FormatOptions = field(default_factory=FormatOptions)
     metrics: MetricSettings = field(default_factory=MetricSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    calendar: CalendarSettings = field(default_factory=CalendarSettings)
     regions: dict[str, RegionSettings] = field(default_factory=_guide_regions)
     modules: dict[str, ModuleSettings] = field(default_factory=_guide_modules)
     routes: dict[str, RouteSettings] = field(default_factory=_guide_routes)

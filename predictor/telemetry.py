@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from predictor import __version__
 from predictor.core.decision import Decision
+from predictor.model_store.outcomes import LoadOutcome
 from streams.counters import SampleVerdict
 from streams.events import RejectReason
 from streams.repeated_lines import RepeatedLines
@@ -46,6 +47,7 @@ class Snapshot:
     tick_duration_s: float = 0.0
     owned_modules: int = 0
     audit_dropped: int = 0
+    model_loads: Counter[str] = field(default_factory=Counter)
 
 
 class PredictorCollector(Collector):
@@ -90,6 +92,12 @@ def _process_series(snapshot: Snapshot) -> Iterable[Metric]:
         "Audit records that the broker could not take in time.",
         value=snapshot.audit_dropped,
     )
+    loads = CounterMetricFamily(
+        f"{PREFIX}_model_loads", "Looks at the model store, by what became.", labels=["outcome"]
+    )
+    for outcome in LoadOutcome:
+        loads.add_metric([outcome], snapshot.model_loads[outcome])
+    yield loads
 
 
 def _event_series(snapshot: Snapshot) -> Iterable[Metric]:

@@ -6,12 +6,21 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from models.ensemble import Ensemble
+from models.manifest import ModelRefused
+from models.model_signature import trusted_keys
+from models.stored_ensemble import ensemble_of
+from models.stored_parameters import StoredParameters
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.demand_inbox import DemandInbox
+from predictor.model_store.model_store import ModelStore
+from predictor.model_store.watcher import ModelWatcher, WatchTimes
 from predictor.settings import Settings
 from streams.events import Catalog
 from streams.faust_app import DemandTables, DemandTableSettings
@@ -111,6 +120,35 @@ def _metrics_input(settings: Settings) -> MetricsInput | None:
     if metrics.topic is None:
         return None
     return MetricsInput(metrics.topic, event_catalog(settings, metrics.format), metrics.lateness_s)
+
+
+def served_model(parameters: StoredParameters, step_s: int) -> Ensemble:
+    """The model that a service whose history has this step makes forecasts with.
+
+    Raises `ModelRefused` for numbers that are none, or that were learnt in another step.
+    """
+    if parameters.step_s != step_s:
+        raise ModelRefused(
+            f"it was trained in steps of {parameters.step_s} s, history.step_s is {step_s}"
+        )
+    return ensemble_of(parameters)
+
+
+def new_model_watcher(
+    settings: Settings, take: Callable[[Ensemble, str], None], counts: Counter[str]
+) -> ModelWatcher[Ensemble] | None:
+    """What follows the configured store, if there is one; raises `ValueError` for its URL."""
+    model = settings.model
+    if model.store is None:
+        return None
+    return ModelWatcher(
+        ModelStore(model.store),
+        trusted_keys(model.trusted_keys),
+        model_of=lambda parameters: served_model(parameters, settings.history.step_s),
+        take=take,
+        times=WatchTimes(model.poll_s, model.timeout_s),
+        counts=counts,
+    )
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:

@@ -17,13 +17,16 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from models.cascade import Cascade
-from models.store import ModelRefused, load_model
+from models.ensemble import Ensemble
+from models.manifest import ModelRefused
+from models.model_signature import trusted_keys
+from models.store import folder_reader, opened
 from predictor.actuators.kubernetes import KubernetesCluster
 from predictor.clock import EventClock, WallClock
 from predictor.current_model import CurrentModel
 from predictor.demand_inbox import DemandInbox
 from predictor.gather import Gatherer
+from predictor.model_store.watcher import ModelWatcher
 from predictor.service import Service
 from predictor.settings import Settings
 from predictor.telemetry import PredictorCollector, Snapshot, configure_logging
@@ -35,7 +38,9 @@ from predictor.wiring import (
     kafka_connection,
     kafka_topics,
     new_ingest,
+    new_model_watcher,
     new_tables,
+    served_model,
 )
 from streams.audit_topic import AuditTopic
 from streams.backoff import Backoff
@@ -120,17 +125,29 @@ def _raise_failure(task: asyncio.Task[None]) -> None:
         raise error
 
 
-def _load_model(settings: Settings) -> tuple[Cascade | None, str]:
+def _load_model(settings: Settings) -> tuple[Ensemble | None, str]:
     """The trained model, or none: a service without one works, and says why it has none."""
     if settings.model_folder is None:
         return None, ""
+    trusted = trusted_keys(settings.model.trusted_keys)
     try:
-        stored = load_model(Path(settings.model_folder))
+        found = opened(folder_reader(Path(settings.model_folder)), trusted)
+        model = served_model(found.parameters, settings.history.step_s)
     except ModelRefused as error:
         _log.error("model_refused", folder=settings.model_folder, reason=str(error))
         return None, ""
-    _log.info("model_loaded", folder=settings.model_folder, digest=stored.digest)
-    return stored.cascade, stored.digest
+    digest, signature = found.facts.manifest.digest, found.facts.signer.sentence
+    _log.info("model_loaded", folder=settings.model_folder, digest=digest, signature=signature)
+    return model, digest
+
+
+def _model_watcher(
+    settings: Settings, model: CurrentModel, snapshot: Snapshot
+) -> ModelWatcher[Ensemble] | None:
+    try:
+        return new_model_watcher(settings, model.replace_prior, snapshot.model_loads)
+    except ValueError as error:
+        raise WorkerFailed(f"model.store: {error}") from None
 
 
 @contextlib.asynccontextmanager
@@ -150,7 +167,15 @@ async def _parts(
     ingest = new_ingest(settings, connection)
     audit = AuditTopic(connection, kafka_topics(settings))
     cluster = KubernetesCluster(cluster_settings(settings))
-    gatherer = _new_gatherer(settings, cluster, inbox)
+    model = _new_model(settings)
+    watcher = _model_watcher(settings, model, snapshot)
+    gatherer = Gatherer(
+        cluster=cluster,
+        history=inbox.history,
+        model=model,
+        policy=settings.policy(),
+        owns=inbox.owns,
+    )
     service = Service(
         cluster=cluster,
         gatherer=gatherer,
@@ -173,23 +198,21 @@ async def _parts(
     await audit.start()
     await tables.start()
     tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
+    if watcher is not None:
+        tasks.add(asyncio.create_task(watcher.run()))
     try:
         yield tasks
     finally:
         ticks.stop()
         ingest.stop()
+        if watcher is not None:
+            watcher.stop()
         await _end(tasks, [tables.stop, audit.close, cluster.close])
 
 
-def _new_gatherer(settings: Settings, cluster: KubernetesCluster, inbox: DemandInbox) -> Gatherer:
-    model, digest = _load_model(settings)
-    return Gatherer(
-        cluster=cluster,
-        history=inbox.history,
-        model=CurrentModel(refit_s=settings.refit_s, prior=model, digest=digest),
-        policy=settings.policy(),
-        owns=inbox.owns,
-    )
+def _new_model(settings: Settings) -> CurrentModel:
+    trained, digest = _load_model(settings)
+    return CurrentModel(refit_s=settings.refit_s, prior=trained, digest=digest)
 
 
 def _collector(snapshot: Snapshot, ingest: Ingest, audit: AuditTopic) -> PredictorCollector:

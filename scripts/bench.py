@@ -1,7 +1,8 @@
 """`make bench`: what the floor brings and costs, how good forecasts are, and what a tick costs.
 
-Ratios against a peer measured in the same run, printed and written to `build/bench/NAME.json`. Run
-as `python -m scripts.bench [control] [forecast] [speed]`. It must never pass or fail anything.
+Ratios against a peer measured in the same run, printed and written to `build/bench/NAME.json`.
+Run as `python -m scripts.bench [control] [forecast-sample] [speed]`. It must never pass or fail
+anything.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _cpu_s(work: Callable[[], object], repeats: int) -> float:
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "control": control,
-    "forecast": forecast,
+    "forecast-sample": forecast,
     "speed": speed,
 }
 

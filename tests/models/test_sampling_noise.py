@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.cascade import Cascade, fit_cascade
+from models.ensemble import Ensemble
 from models.forecast import QUANTILE_LEVELS
 from models.last_value import LastValue
 from models.sampling_noise import with_noise
@@ -111,9 +112,9 @@ def test_what_was_recorded_whole_is_forecast_as_if_nobody_had_spoken_of_samples(
 
 def test_a_stored_model_still_knows_what_noise_its_errors_hold(tmp_path: Path) -> None:
     batch, fitted = a_sampled_load(every(0.02)), fitted_on(0.02)
-    save_model(tmp_path / "model", fitted, datetime.now(UTC), trained_from_s=0)
+    save_model(tmp_path / "model", Ensemble(fitted), datetime.now(UTC), trained_from_s=0)
 
-    assert (top(load_model(tmp_path / "model").cascade, batch) == top(fitted, batch)).all()
+    assert (top(load_model(tmp_path / "model").ensemble.cascade, batch) == top(fitted, batch)).all()
 
 
 @settings(max_examples=80, deadline=None)

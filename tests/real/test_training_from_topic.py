@@ -59,7 +59,7 @@ async def test_a_model_is_learned_from_the_demand_topic(
 
     assert done.returncode == 0, done.stderr
     stored = load_model(tmp_path / "model")
-    model = stored.cascade.model
+    model = stored.ensemble.cascade.model
     assert model is not None
     row = model.keys.index(SeriesKey("plan", "us-east-1"))
     assert model.usable[row]

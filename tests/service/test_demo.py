@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from predictor.demo import DAY_S, play, write_events
+from predictor.demo import DAY_S, TICK_S, play, write_events
 from predictor.demo_report import ArmsRun, print_table, verdict, write_page
 from predictor.sample_load import MINUTE_S, SampleLoad, load_sample
 
@@ -48,7 +48,7 @@ def test_every_tick_of_the_judged_day_is_on_the_page(run: ArmsRun, tmp_path: Pat
     assert [track.name for track in run.tracks] == [
         "core in us-east-1", "core in eu-west-1", "core in ap-southeast-1",
     ]  # fmt: skip
-    assert {len(track.times_s) for track in run.tracks} == {DAY_S // MINUTE_S}
+    assert {len(track.times_s) for track in run.tracks} == {DAY_S // TICK_S}
     assert all(any(high is not None for high in track.forecast_high) for track in run.tracks)
     assert verdict(run.arms) in page
     assert "quantile of the peak" in page, "a decision is told in words"

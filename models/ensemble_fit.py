@@ -1,0 +1,183 @@
+"""Learns an ensemble from history: weights, scales, trees, calibration.
+
+`predictor/current_model.py` fits anew at intervals, beside the event loop; the command `train` fits
+what is stored. Trees answer for origins that they were not trained on while the mix is learnt, so
+that their weight is earned. It must never learn from demand after the end of the history.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from models.cascade import fit_cascade
+from models.ensemble import Ensemble, part_of, reasons_of, same_windows
+from models.error_trees import KINDS, ErrorTrees, fit_error_trees
+from models.forecast import QUANTILE_LEVELS, Horizon
+from models.level_fit import rate_floor
+from models.one_thread import one_thread
+from models.origin_run import Run, conformal_at, run_mix, run_points
+from models.point_mix import PointState, new_point_state
+from models.quantile_mix import MixState, new_mix_state
+from models.series import FloatArray, SeriesBatch
+from models.sight import DAY_S
+from models.step_windows import IntArray, step_windows
+
+SEEN_MAX = 60_000
+"""Origins looked at in all rows together; five thousand cost about a second."""
+ORIGINS_MIN, ORIGINS_MAX = 90, 4_000
+SPAN_S = 28 * DAY_S
+WARM_SHARE = 0.3
+"""The newest part of the origins, on which the mix is learnt from trees that did not see it."""
+TREES_AGE_S = DAY_S
+"""Trees younger than this are kept: training them again about daily is what pays."""
+YOUNG_SHARE = 0.5
+"""A short history grows quickly: trees are grown again when it is half as long again."""
+
+
+@one_thread()
+def fit_ensemble(
+    history: SeriesBatch,
+    horizon: Horizon,
+    prior: Ensemble | None = None,
+    former: Ensemble | None = None,
+    *,
+    trees_age_s: float = TREES_AGE_S,
+    seed: int = 0,
+) -> Ensemble:
+    """Fit to each series; raises `ValueError` on a bad horizon or a prior's other step.
+
+    `prior` is a trained model: its cascade stands in for series whose history is short, and its
+    trees answer while they are young. `former` is what was fitted before to the same series: what
+    it learnt online is kept, and its trees too while they are young. Same input and seed, same
+    result.
+    """
+    cascade = fit_cascade(history, horizon, prior.cascade if prior else None)
+    known = former if _goes_on(history, former) else None
+    if known is not None and _are_young(known, history, trees_age_s):
+        return dataclasses.replace(known, cascade=cascade)
+    windows = step_windows(horizon, len(history.keys), history.step_s)
+    floor = rate_floor(history)
+    runs, places = [], []
+    for window, some in same_windows(windows, np.ones(len(history.keys), bool)):
+        origins = past_origins(history, window.stop)
+        if not len(origins):
+            continue
+        part = part_of(history, some)
+        runs.append(run_points(part, origins, window, floor[some], new_point_state(len(some))))
+        places.append(some)
+    if not runs:
+        return Ensemble(cascade)
+    fitted = Ensemble(cascade, history.keys, history.step_s, floor, learnt_to_s=history.end_s)
+    trees = _trees(runs, history, prior, seed)
+    fitted = dataclasses.replace(fitted, trees=trees[0], trees_to_s=trees[1])
+    if known is not None:
+        learnt = known.learn(history, horizon)
+        return _finished(fitted, runs, places, learnt.points, learnt.mix)
+    mix, were_tried = _mixed(runs, places, history, prior, seed)
+    if not were_tried:
+        # They would weigh as much as what has proved itself.
+        fitted = dataclasses.replace(fitted, trees=None)
+    return _finished(fitted, runs, places, None, mix)
+
+
+def _finished(
+    fitted: Ensemble,
+    runs: list[Run],
+    places: list[IntArray],
+    points: PointState | None,
+    mix: MixState | None,
+) -> Ensemble:
+    """With the base of each row, the points' state unless it is given, and the sentences."""
+    rows = len(fitted.keys)
+    base = np.full((rows, len(QUANTILE_LEVELS)), np.nan)
+    walked = new_point_state(rows)
+    for run, some in zip(runs, places, strict=True):
+        walked = walked.with_rows(some, run.state)
+        base[some] = conformal_at(run, len(run.origins))
+    state = walked if points is None else points
+    return dataclasses.replace(
+        fitted,
+        points=state,
+        mix=mix,
+        base=base,
+        said=reasons_of(state, fitted.trees is not None),
+    )
+
+
+def _goes_on(history: SeriesBatch, former: Ensemble | None) -> bool:
+    """Whether what was learnt before is of these very series."""
+    if former is None or former.trees is None or former.points is None:
+        return False
+    return former.keys == history.keys and former.step_s == history.step_s
+
+
+def _are_young(model: Ensemble, history: SeriesBatch, trees_age_s: float) -> bool:
+    """Whether its trees need not be grown again yet; sooner while history is short."""
+    if model.trees is None or model.step_s != history.step_s:
+        return False
+    age_s = history.end_s - model.trees_to_s
+    seen_s = model.trees_to_s - history.start_s
+    return 0 <= age_s < min(trees_age_s, max(YOUNG_SHARE * seen_s, 0))
+
+
+def past_origins(history: SeriesBatch, reach: int) -> IntArray:
+    """Moments at which a forecast could have been made and judged, evenly over the newest weeks."""
+    rows, steps = history.values.shape
+    most = int(np.clip(SEEN_MAX // max(rows, 1), ORIGINS_MIN, ORIGINS_MAX))
+    last = steps - reach
+    first = max(1, last - SPAN_S // history.step_s)
+    if last < first:
+        return np.zeros(0, dtype=np.int64)
+    stride = max(-(-(last - first + 1) // most), 1)
+    # Counted back from the newest, so that the newest outcomes are among them.
+    return np.arange(last, first - 1, -stride, dtype=np.int64)[::-1]
+
+
+def _trees(
+    runs: list[Run], history: SeriesBatch, prior: Ensemble | None, seed: int
+) -> tuple[ErrorTrees | None, int]:
+    """The trees that answer from now on, and the instant to which they saw history."""
+    if prior is not None and _are_young_of_others(prior, history):
+        return prior.trees, prior.trees_to_s
+    grown = fit_error_trees(runs, history.values.shape[1], seed)
+    if grown is None and prior is not None and prior.step_s == history.step_s:
+        return prior.trees, prior.trees_to_s
+    return grown, history.end_s
+
+
+def _are_young_of_others(prior: Ensemble, history: SeriesBatch) -> bool:
+    """Trees of a trained model saw another, longer history: only their age counts."""
+    if prior.trees is None or prior.step_s != history.step_s:
+        return False
+    return 0 <= history.end_s - prior.trees_to_s < TREES_AGE_S
+
+
+def _mixed(
+    runs: list[Run],
+    places: list[IntArray],
+    history: SeriesBatch,
+    prior: Ensemble | None,
+    seed: int,
+) -> tuple[MixState, bool]:
+    """The mix, learnt on the newest origins from trees that did not see them, and whether there
+    were enough origins before them for such trees."""
+    state = new_mix_state(len(history.keys), KINDS + 1, len(QUANTILE_LEVELS))
+    starts = [int(len(run.origins) * (1.0 - WARM_SHARE)) for run in runs]
+    unseen = min(int(run.origins[start]) for run, start in zip(runs, starts, strict=True))
+    warm = fit_error_trees(runs, unseen, seed)
+    if warm is None and prior is not None and prior.step_s == history.step_s:
+        warm = prior.trees
+    for run, some, start in zip(runs, places, starts, strict=True):
+        asked = _asked(warm, run, start)
+        learnt = run_mix(run, state.rows(some), start, len(run.origins), asked)[1]
+        state = state.with_rows(some, learnt)
+    return state, warm is not None
+
+
+def _asked(trees: ErrorTrees | None, run: Run, start: int) -> FloatArray:
+    count = len(run.origins) - start
+    if trees is None:
+        return np.full((len(run.outcome), count, KINDS, len(QUANTILE_LEVELS)), np.nan)
+    return trees.quantiles(*run.between(start, len(run.origins)))

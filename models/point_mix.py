@@ -1,0 +1,149 @@
+"""Learns online how much each candidate point is worth, and how far the mix of them errs.
+
+`models/ensemble.py` and `models/rolling_origins.py` run it over past origins in their order and go
+on with the same state at the newest one. A point is judged by outcomes that were complete before an
+origin. It must never use an outcome at an origin whose window was not over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from models.series import FloatArray
+from models.sight import POINTS
+from models.step_windows import IntArray
+
+SHARPNESS = 12.0
+"""A point a quarter worse than the best weighs a twentieth of it (exponential weights of relative
+loss: Vovk, "Aggregating strategies", 1990)."""
+DAY_S = 86_400
+BIAS_HALF_LIFE_S = 2 * DAY_S
+LOSS_HALF_LIFE_S = 1 * DAY_S
+ERROR_HALF_LIFE_S = 3 * DAY_S
+RECENT_ERROR_HALF_LIFE_S = 5400
+BIAS_MIN, BIAS_MAX = 0.5, 3.0
+"""A window's peak is above its level, a falling one below; beyond these it is another thing."""
+SHARE_OF_RELATIVE_MIN = 0.1
+"""An hour without errors does not make the next one certain: at least a tenth of the usual."""
+LEAST_SCALE_SHARE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class PointState:
+    """What was learnt of each row: sums with exponential forgetting, each next to its weight.
+
+    `outcome_sum`, `point_sum`, `loss` (n, points) and `loss_weight` (n,); `errors` (n, 3) are the
+    mean absolute error relative to the level, of the last hours, and in units, with `error_weights`
+    (n, 3). `seen` (n,) counts outcomes.
+    """
+
+    outcome_sum: FloatArray
+    point_sum: FloatArray
+    loss: FloatArray
+    loss_weight: FloatArray
+    errors: FloatArray
+    error_weights: FloatArray
+    seen: FloatArray
+
+    def rows(self, rows: IntArray) -> PointState:
+        """Some of the rows."""
+        return PointState(*(getattr(self, name)[rows] for name in self.__slots__))
+
+    def with_rows(self, rows: IntArray, part: PointState) -> PointState:
+        """These rows from another state."""
+        return PointState(
+            *(replaced(getattr(self, name), rows, getattr(part, name)) for name in self.__slots__)
+        )
+
+
+class PlaceSeen(NamedTuple):
+    """One origin of a sight: `level` (n,) and the candidate `points` (n, points)."""
+
+    level: FloatArray
+    points: FloatArray
+
+
+class Located(NamedTuple):
+    """The mix at each origin: `point` and `scale` (n, o), the candidates with their bias taken out
+    (n, o, points), and the three mean errors (n, o, 3) in units; NaN where nothing was learnt."""
+
+    point: FloatArray
+    scale: FloatArray
+    unbiased: FloatArray
+    errors: FloatArray
+
+
+def replaced(array: FloatArray, rows: IntArray, part: FloatArray) -> FloatArray:
+    """A copy with some rows from elsewhere."""
+    if len(rows) == len(array):
+        return part
+    changed = array.copy()
+    changed[rows] = part
+    return changed
+
+
+def new_point_state(rows: int) -> PointState:
+    """Nothing learnt yet."""
+    points = len(POINTS)
+    return PointState(
+        outcome_sum=np.zeros((rows, points)),
+        point_sum=np.zeros((rows, points)),
+        loss=np.zeros((rows, points)),
+        loss_weight=np.zeros(rows),
+        errors=np.zeros((rows, 3)),
+        error_weights=np.zeros((rows, 3)),
+        seen=np.zeros(rows),
+    )
+
+
+def locate(seen: PlaceSeen, state: PointState) -> Located:
+    """The mix at one origin, with a state that knows what was complete by then; arrays have no
+    axis of origins."""
+    level, points = seen
+    known = state.point_sum > 0
+    bias = np.where(known, state.outcome_sum / np.where(known, state.point_sum, 1.0), 1.0)
+    unbiased = points * np.clip(bias, BIAS_MIN, BIAS_MAX)
+    best = np.maximum(state.loss.min(axis=1, keepdims=True), 1e-12)
+    weights = np.exp(-SHARPNESS * np.minimum(state.loss / best - 1.0, 50.0))
+    weights /= weights.sum(axis=1, keepdims=True)
+    point = (weights * unbiased).sum(axis=1)
+    weight = state.error_weights
+    errors = np.where(weight > 0, state.errors / np.where(weight > 0, weight, 1.0), np.nan)
+    errors[:, 0] *= level
+    relative = errors[:, 0]
+    newest = np.maximum(errors[:, 1], SHARE_OF_RELATIVE_MIN * relative)
+    scale = np.sqrt(relative * newest) + LEAST_SCALE_SHARE * level
+    return Located(point, scale, unbiased, errors)
+
+
+def learn_outcome(
+    state: PointState, seen: PlaceSeen, located: Located, outcome: FloatArray, elapsed_s: float
+) -> PointState:
+    """Take in what became of one origin; an unknown outcome only lets time pass."""
+    level, points = seen
+    known = np.isfinite(outcome)
+    actual = np.where(known, outcome, 0.0)
+    weight = known.astype(np.float64)
+    column = weight[:, None]
+    bias_decay, loss_decay = (
+        0.5 ** (elapsed_s / half_life_s) for half_life_s in (BIAS_HALF_LIFE_S, LOSS_HALF_LIFE_S)
+    )
+    error = np.abs(actual - located.point) * weight
+    errors = np.stack([error / level, error, error], axis=1)
+    error_decay = 0.5 ** (
+        elapsed_s / np.array([ERROR_HALF_LIFE_S, RECENT_ERROR_HALF_LIFE_S, ERROR_HALF_LIFE_S])
+    )
+    return dataclasses.replace(
+        state,
+        outcome_sum=bias_decay * state.outcome_sum + column * actual[:, None],
+        point_sum=bias_decay * state.point_sum + column * points,
+        loss=loss_decay * state.loss + column * np.abs(actual[:, None] - located.unbiased),
+        loss_weight=loss_decay * state.loss_weight + weight,
+        errors=error_decay * state.errors + errors,
+        error_weights=error_decay * state.error_weights + column,
+        seen=state.seen + weight,
+    )

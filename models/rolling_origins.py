@@ -1,0 +1,261 @@
+"""Scores the ensemble on past moments as it would have forecast at each of them.
+
+The commands `backtest` and `train` and the benchmark call it. At an origin everything that was
+learnt, trees included, comes from windows that were over by then. It must never let a value at or
+after an origin change a forecast made there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.error_trees import KINDS, ErrorTrees, fit_error_trees
+from models.forecast import QUANTILE_LEVELS, Horizon
+from models.level_fit import rate_floor
+from models.one_thread import one_thread
+from models.origin_run import Run, run_mix, run_points
+from models.point_mix import new_point_state
+from models.quantile_mix import new_mix_state
+from models.reference_forecasts import last_value_quantiles, seasonal_naive_quantiles
+from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.sight import Window
+from models.step_windows import IntArray, step_windows
+
+ORIGINS_MAX = 2000
+SCORED_SHARE = 0.4
+"""The newest part of the history, in which origins lie."""
+WARM_SHARE = 0.35
+"""The newest part of what lies before them, on which the mix is learnt from trees that did not see
+it."""
+REFITS = 4
+"""Trees are trained again so many times over the scored part; about daily is worth 1 to 17 %."""
+LEARNT_ORIGINS_MAX = 9_000
+SERIES_TOGETHER = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The peak in (now + lead_s, now + lead_s + hold_s]; `hold_s` of 0 is the one step at the
+    lead."""
+
+    lead_s: float
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RollingResult:
+    """One series and target: what was forecast at each origin and what came.
+
+    `origin_s` (o,) are the instants of the forecasts, `outcome` (o,), and `quantiles`,
+    `seasonal_naive` and `last_value` (o, levels); the latter two carry quantiles of their own past
+    errors, seasonal naive is the better of a day and a week back. `fit_s` and `forecast_s` are CPU
+    seconds, `reasons` notes in words.
+    """
+
+    key: SeriesKey
+    target: Target
+    step_s: int
+    levels: tuple[float, ...]
+    origin_s: IntArray
+    outcome: FloatArray
+    quantiles: FloatArray
+    seasonal_naive: FloatArray
+    last_value: FloatArray
+    fit_s: float
+    forecast_s: float
+    reasons: tuple[str, ...]
+
+
+@one_thread()
+def rolling_origins(
+    history: SeriesBatch,
+    targets: tuple[Target, ...],
+    *,
+    origins_max: int = ORIGINS_MAX,
+    share: float = SCORED_SHARE,
+    cpu_s: Callable[[], float] = lambda: 0.0,
+) -> tuple[RollingResult, ...]:
+    """Score every series on every target; series are trained together, a dozen at a time.
+
+    Raises `ValueError` for a target beyond a day. A series too short for a single origin has a
+    result without origins, and says what it lacks.
+    """
+    results: list[RollingResult] = []
+    for begin in range(0, len(history.keys), SERIES_TOGETHER):
+        chosen = slice(begin, begin + SERIES_TOGETHER)
+        values = np.asarray(history.values[chosen], dtype=np.float64)
+        some = SeriesBatch(history.keys[chosen], history.start_s, history.step_s, values)
+        results += _scored(some, targets, origins_max, share, cpu_s)
+    return tuple(results)
+
+
+def _scored(
+    history: SeriesBatch,
+    targets: tuple[Target, ...],
+    origins_max: int,
+    share: float,
+    cpu_s: Callable[[], float],
+) -> list[RollingResult]:
+    windows = [_window(target, history.step_s) for target in targets]
+    plan = plan_origins(history, max(window.stop for window in windows), origins_max, share)
+    if plan is None:
+        return [_nothing(key, target, history) for key in history.keys for target in targets]
+    began = cpu_s()
+    floor = rate_floor(_until(history, plan.first_step))
+    runs = [
+        run_points(history, plan.origins, window, floor, new_point_state(len(history.keys)))
+        for window in windows
+    ]
+    quantiles, fit_s = _forecast(runs, plan, cpu_s)
+    asked_s = cpu_s() - began - fit_s
+    count = len(history.keys) * len(targets)
+    known = np.stack([np.isfinite(run.outcome) for run in runs]).all(axis=0).astype(bool)
+    scored = [np.asarray(plan.scored & row) for row in known]
+    return [
+        _result(
+            run,
+            target,
+            history=history,
+            row=row,
+            quantiles=made,
+            scored=scored[row],
+            cost_s=(fit_s / count, asked_s / count),
+        )
+        for row in range(len(history.keys))
+        for run, target, made in zip(runs, targets, quantiles, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class OriginPlan:
+    """All origins, of which `scored` (o,) are scored; `warm` and `start` are places in them."""
+
+    origins: IntArray
+    scored: NDArray[np.bool_]
+    warm: int
+    start: int
+    first_step: int
+
+
+def plan_origins(
+    history: SeriesBatch, reach: int, origins_max: int, share: float
+) -> OriginPlan | None:
+    """Scored origins evenly over the newest `share`, at most `origins_max`, and learnt ones between
+    and before them; None where there is no room for any."""
+    steps = history.values.shape[1]
+    # The first of the newest steps is known at the first scored origin, as in the peers' scoring.
+    first = int(steps * (1.0 - share)) + 1
+    last = steps - reach
+    if last < first or first < 2:
+        return None
+    measured = np.asarray(np.isfinite(history.values).any(axis=0))
+    candidates = first + np.flatnonzero(measured[first - 1 : last])
+    if not len(candidates):
+        return None
+    spacing = max(-(-len(candidates) // origins_max), 1)
+    chosen = candidates[::spacing]
+    dense = max(-(-last // LEARNT_ORIGINS_MAX), 1)
+    origins = np.unique(np.concatenate([chosen, np.arange(dense, last + 1, dense)]))
+    start = int(np.searchsorted(origins, chosen[0]))
+    return OriginPlan(
+        origins, np.isin(origins, chosen), int(start * (1.0 - WARM_SHARE)), start, first
+    )
+
+
+def _forecast(
+    runs: list[Run], plan: OriginPlan, cpu_s: Callable[[], float]
+) -> tuple[list[FloatArray], float]:
+    """Quantiles from place `start` on, of each run, and what training cost."""
+    blocks = np.linspace(plan.start, len(plan.origins), REFITS + 1).astype(int)
+    edges = [plan.warm, *(int(edge) for edge in blocks)]
+    states = [new_mix_state(len(run.outcome), KINDS + 1, len(QUANTILE_LEVELS)) for run in runs]
+    made: list[list[FloatArray]] = [[] for _ in runs]
+    fit_s = 0.0
+    for begin, end in pairwise(edges):
+        if end <= begin:
+            continue
+        began = cpu_s()
+        trees = fit_error_trees(runs, int(plan.origins[begin]), seed=0)
+        fit_s += cpu_s() - began
+        for place, run in enumerate(runs):
+            asked = _asked(trees, run, begin, end)
+            found, states[place] = run_mix(run, states[place], begin, end, asked)
+            if begin >= plan.start:
+                made[place].append(found)
+    return [np.concatenate(parts, axis=1) for parts in made], fit_s
+
+
+def _asked(trees: ErrorTrees | None, run: Run, begin: int, end: int) -> FloatArray:
+    if trees is None:
+        shape = (len(run.outcome), end - begin, KINDS, len(QUANTILE_LEVELS))
+        return np.full(shape, np.nan)
+    return trees.quantiles(*run.between(begin, end))
+
+
+def _result(
+    run: Run,
+    target: Target,
+    *,
+    history: SeriesBatch,
+    row: int,
+    quantiles: FloatArray,
+    scored: NDArray[np.bool_],
+    cost_s: tuple[float, float],
+) -> RollingResult:
+    start = len(run.origins) - quantiles.shape[1]
+    own = run.row(row)
+    kept = scored[start:]
+    values = history.values[row : row + 1]
+    return RollingResult(
+        key=history.keys[row],
+        target=target,
+        step_s=history.step_s,
+        levels=QUANTILE_LEVELS,
+        origin_s=history.start_s + run.origins[start:][kept] * history.step_s,
+        outcome=run.outcome[row, start:][kept],
+        quantiles=quantiles[row][kept],
+        seasonal_naive=seasonal_naive_quantiles(own, values, start)[0][kept],
+        last_value=last_value_quantiles(own, start)[0][kept],
+        fit_s=cost_s[0],
+        forecast_s=cost_s[1],
+        reasons=(),
+    )
+
+
+def _nothing(key: SeriesKey, target: Target, history: SeriesBatch) -> RollingResult:
+    levels = len(QUANTILE_LEVELS)
+    none = np.zeros((0, levels))
+    return RollingResult(
+        key,
+        target,
+        history.step_s,
+        QUANTILE_LEVELS,
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        none,
+        none,
+        none,
+        0.0,
+        0.0,
+        (f"{history.values.shape[1]} steps leave no room for a forecast and its outcome",),
+    )
+
+
+def _window(target: Target, step_s: int) -> Window:
+    """The steps of a target; an instant ahead is the step that ends at it or holds it."""
+    if target.hold_s > 0:
+        windows = step_windows(
+            Horizon(np.array([target.lead_s]), np.array([target.hold_s])), 1, step_s
+        )
+        return Window(int(windows.first[0]), int(windows.stop[0]))
+    first = max(round(target.lead_s / step_s), 1) - 1
+    return Window(first, first + 1)
+
+
+def _until(history: SeriesBatch, steps: int) -> SeriesBatch:
+    return SeriesBatch(history.keys, history.start_s, history.step_s, history.values[:, :steps])

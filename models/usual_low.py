@@ -1,0 +1,124 @@
+"""The least demand that is usual at each moment: what a collapse is measured against.
+
+`models/outage.py` calls it. It is a low estimate on purpose: the lowest slot within an hour of this
+time of day, on one of the lower days before, and no more than on this day of the week. A series
+that is often quiet has therefore zero here, and nothing can fall below it. It must never look at
+the day that it speaks of, except on a series' first day.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.series import FloatArray, SeriesBatch
+
+DAY_S = 86_400
+SLOT_S_MIN = 300
+"""Five minutes: enough counts for a mean, short enough for the edge of a working day."""
+AROUND_S = 3600
+"""A quiet time that begins an hour earlier or later than the day before is still usual."""
+DAYS_BACK = 7
+WEEKS_BACK = 3
+FIRST_KNOWN_S = 3600
+"""On its first day a series must have been measured for so long before its lowest says anything."""
+COLLAPSE_SHARE = 0.2
+"""A fifth of the least that is usual: no habit of the series, whatever the time of day."""
+ROWS_AT_ONCE = 64
+"""Bounds memory: the days before of so many rows stand side by side in one array."""
+
+
+class _Slots(NamedTuple):
+    """Slot means (n, slots), aligned to the end of the history, and their measures."""
+
+    means: FloatArray
+    steps_each: int
+    day: int
+    """Slots in a day."""
+    around: int
+    """Slots in `AROUND_S`."""
+
+
+def usual_low(batch: SeriesBatch) -> FloatArray:
+    """The least usual demand at each step, shape (n, steps), rate per second, finite.
+
+    Zero where little demand is usual, and where nothing is known of what is.
+    """
+    rows, steps = batch.values.shape
+    low = np.zeros((rows, steps))
+    if steps == 0:
+        return low
+    for start in range(0, rows, ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        slots = _slots(batch.values[some], batch.step_s)
+        found = _low_of_days_before(slots)
+        found = np.where(np.isnan(found), _low_so_far(slots, found, batch.step_s), found)
+        low[some] = np.repeat(found, slots.steps_each, axis=1)[:, -steps:]
+    return low
+
+
+def _slots(values: FloatArray, step_s: int) -> _Slots:
+    each = max(round(SLOT_S_MIN / step_s), 1)
+    missing = -values.shape[1] % each
+    padded = np.pad(values, ((0, 0), (missing, 0)), constant_values=np.nan)
+    cells = padded.reshape(len(values), -1, each)
+    count = np.isfinite(cells).sum(axis=2)
+    means = np.where(count > 0, np.nansum(cells, axis=2) / np.maximum(count, 1), np.nan)
+    day = max(round(DAY_S / (each * step_s)), 1)
+    return _Slots(means, each, day, min(round(AROUND_S / (each * step_s)), day - 1))
+
+
+def _low_of_days_before(slots: _Slots) -> FloatArray:
+    """What the days and weeks before say, shape (n, slots); NaN where they were not measured."""
+    lowest = _lowest_around(slots.means, slots.around)
+    days = _low([_later(lowest, back * slots.day) for back in range(1, DAYS_BACK + 1)])
+    weeks = range(7, 7 * WEEKS_BACK + 1, 7)
+    weekly = _low([_later(lowest, back * slots.day) for back in weeks])
+    return np.asarray(np.fmin(days, weekly))
+
+
+def _low_so_far(slots: _Slots, days: FloatArray, step_s: int) -> FloatArray:
+    """The lowest slot so far where `days` knows nothing, collapses left out, shape (n, slots)."""
+    rows, length = days.shape
+    needed = max(FIRST_KNOWN_S // (slots.steps_each * step_s), 1)
+    low = np.zeros((rows, length))
+    lowest, count = np.full(rows, np.inf), np.zeros(rows)
+    unknown = np.flatnonzero(np.isnan(days).any(axis=0))
+    for place in range(int(unknown.max(initial=-1)) + 1):
+        found, told = slots.means[:, place], count >= needed
+        low[told, place] = lowest[told]
+        takes = np.isfinite(found) & ~(told & (found <= COLLAPSE_SHARE * lowest))
+        lowest[takes] = np.minimum(lowest[takes], found[takes])
+        count += takes
+    return low
+
+
+def _lowest_around(means: FloatArray, around: int) -> FloatArray:
+    """The lowest slot within `around` slots before and after, NaN where none is known."""
+    width = 2 * around + 1
+    padded = np.where(np.isnan(means), np.inf, means)
+    padded = np.pad(padded, ((0, 0), (around, around)), constant_values=np.inf)
+    reach = 1
+    while reach < width:
+        shift = min(reach, width - reach)
+        padded = np.minimum(padded[:, :-shift], padded[:, shift:])
+        reach += shift
+    return np.where(np.isinf(padded), np.nan, padded)
+
+
+def _later(values: FloatArray, slots: int) -> FloatArray:
+    """The same values `slots` slots later, NaN before the first."""
+    moved = np.full(values.shape, np.nan)
+    moved[:, slots:] = values[:, : max(values.shape[1] - slots, 0)]
+    return moved
+
+
+def _low(many: list[FloatArray]) -> FloatArray:
+    """The lower quartile of what is known of several arrays, NaN where nothing is.
+
+    Of four and more the second: one outage is no habit, twice the same may be one.
+    """
+    ordered = np.sort(np.stack(many), axis=0)
+    count = np.isfinite(ordered).sum(axis=0, keepdims=True)
+    return np.asarray(np.take_along_axis(ordered, count // 4, axis=0)[0])

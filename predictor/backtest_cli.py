@@ -1,0 +1,214 @@
+"""`mplp-predictor backtest`: how well a history could have been forecast, next to two bars.
+
+`predictor/cli.py` adds it. It parses, calls, prints and returns an exit code; everything heavy is
+imported inside. Results go to standard output, progress and notes to standard error.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from predictor.command import (
+    EXIT_NEGATIVE,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    ConfigOption,
+    stop,
+)
+from predictor.events.option_values import duration_s
+from predictor.history_options import (
+    CsvOption,
+    EndOption,
+    EventsOption,
+    HistoryOptions,
+    ModuleLabelOption,
+    PrometheusOption,
+    QueryOption,
+    RegionLabelOption,
+    StartOption,
+    StepOption,
+    TokenOption,
+    TopicHistoryOption,
+    read_histories,
+)
+
+if TYPE_CHECKING:
+    from models.rolling_origins import Target
+    from predictor.backtest import Backend, Judged, Work
+
+PIPED_WIDTH = 120
+"""Characters of the table where no terminal says how many."""
+
+
+def backtest(
+    *,
+    csv: CsvOption = None,
+    prometheus: PrometheusOption = None,
+    query: QueryOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    step: StepOption = None,
+    token_file: TokenOption = None,
+    module_label: ModuleLabelOption = "module",
+    region_label: RegionLabelOption = "region",
+    events: EventsOption = None,
+    from_topic: TopicHistoryOption = False,
+    lead: Annotated[
+        Any,
+        typer.Option(
+            parser=duration_s,
+            metavar="DURATION",
+            help="120s, 2m: forecast so far ahead. [default: by the step]",
+        ),
+    ] = None,
+    hold: Annotated[
+        Any,
+        typer.Option(
+            parser=duration_s, metavar="DURATION", help="The peak of so long after the lead."
+        ),
+    ] = None,
+    origins: Annotated[
+        int, typer.Option(min=8, max=20_000, help="Forecasts of a series and target, at most.")
+    ] = 2000,
+    together: Annotated[
+        bool, typer.Option("--together", help="Train a source's series together, by the dozen.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Scores by series and target, and by quarter.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Every forecast and what came.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="A page with charts; it needs no network.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, max=512, help="Series at a time.")
+    ] = 1,
+    backend: Annotated[
+        Literal["processes", "dask", "ray"], typer.Option(help="Where they are worked on.")
+    ] = "processes",
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a Dask or Ray scheduler; else one is started."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Forecast the newest part of a history from what was before it, and judge the forecasts.
+
+    Example: mplp-predictor backtest --csv load.csv --json backtest.json --html backtest.html
+    """
+    if hold is not None and lead is None:
+        stop(EXIT_USAGE, "--hold needs --lead: the peak of so long after the lead")
+    if cluster is not None and backend == "processes":
+        stop(EXIT_USAGE, "--cluster goes with --backend dask or ray")
+    options = HistoryOptions(
+        tuple(csv or ()), events, from_topic, prometheus, query, start, end, step, token_file,
+        module_label, region_label, config,
+    )  # fmt: skip
+    options.check()
+    if parquet is not None:
+        from predictor.backtest_files import can_write_parquet
+
+        if missing := can_write_parquet():
+            stop(EXIT_USAGE, missing)
+    histories = read_histories(options)
+    notes = [note for history in histories for note in history.notes]
+    for note in notes:
+        typer.echo(note, err=True)
+    from predictor.backtest import Backend, works
+
+    try:
+        wanted = works(histories, _targets(lead, hold), origins, together=together)
+    except ValueError as error:
+        stop(EXIT_USAGE, str(error))
+    judged = _judge(wanted, Backend(backend, jobs, cluster))
+    _write(judged, notes, json, parquet, html)
+    _show(judged)
+
+
+def _targets(lead: int | None, hold: int | None) -> tuple[Target, ...] | None:
+    from models.rolling_origins import Target
+
+    return None if lead is None else (Target(float(lead), float(hold or 0)),)
+
+
+def _judge(wanted: Sequence[Work], backend: Backend) -> list[Judged]:
+    from predictor.backtest import BackendMissing
+    from predictor.backtest import backtest as work
+
+    try:
+        with _progress(sum(len(one.series.keys) for one in wanted)) as done:
+            return work(wanted, backend, done)
+    except BackendMissing as error:
+        stop(EXIT_USAGE, str(error))
+
+
+@contextmanager
+def _progress(series: int) -> Iterator[Callable[[Work], None]]:
+    """A bar over the series, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = ("backtest", BarColumn(), MofNCompleteColumn(), "series", TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("backtest", total=series)
+        yield lambda work: progress.advance(task, len(work.series.keys))
+
+
+def _write(
+    judged: Sequence[Judged],
+    notes: Sequence[str],
+    json: Path | None,
+    parquet: Path | None,
+    html: Path | None,
+) -> None:
+    from predictor.backtest_files import write_json, write_parquet
+    from predictor.backtest_report import write_report
+
+    command = _command()
+    try:
+        if json is not None:
+            write_json(json, judged, command)
+        if parquet is not None:
+            write_parquet(parquet, judged)
+        if html is not None:
+            write_report(html, judged, command, notes, datetime.now(UTC))
+    except OSError as error:
+        stop(EXIT_UNREACHABLE, str(error))
+    for path in (json, parquet, html):
+        if path is not None:
+            typer.echo(f"written to {path}", err=True)
+
+
+def _show(judged: Sequence[Judged]) -> None:
+    from rich.console import Console
+
+    from predictor.backtest_verdict import score_table, verdict
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    console.print(score_table(judged))
+    console.print(verdict(judged))
+    if not any(one.score.origins for one in judged):
+        stop(EXIT_NEGATIVE, "no series is long enough for a single forecast that can be judged")
+
+
+def _command() -> str:
+    """What was called, for the files; a password in an address is left out."""
+    shown = []
+    for word in sys.argv[1:]:
+        scheme, mark, rest = word.partition("://")
+        host, slash, path = rest.partition("/")
+        shown.append(f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else word)
+    return shlex.join(["mplp-predictor", *shown])

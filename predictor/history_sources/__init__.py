@@ -1,0 +1,1 @@
+"""History of demand from where it is kept: CSV, Parquet, Prometheus; each becomes series."""

@@ -1,0 +1,136 @@
+"""What ours costs: training, a large batch, one series; and how it takes shocks.
+
+`scripts/bench_forecast.py` runs it as a process of its own that prints JSON, so that peak memory is
+that of the batch alone. CPU seconds of one core.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from models.forecast import Forecaster
+from models.series import SeriesBatch
+from models.step_windows import uniform_horizon
+from scripts.forecast_peers.measured import REPOSITORY
+from scripts.forecast_peers.ours import MissingPartError, part_of_ours
+from scripts.forecast_peers.scenarios import (
+    DAY,
+    HOLD_S,
+    LEAD_S,
+    batch_of,
+    counted,
+    daily_load,
+    flash_crowd,
+    outage,
+)
+
+TRAINED_SERIES, TRAINED_DAYS = 30, 28
+BATCH_SERIES, BATCH_DAYS = 30_000, 2
+CROWDS = (2.0, 5.0)
+REPEATS = 20
+RUN_S_MAX = 3_600
+
+Result = TypeVar("Result")
+
+
+def measure_speed() -> dict[str, Any]:
+    """All figures, measured in a fresh process on one core.
+
+    Raises `MissingPartError` with the reason where that process cannot measure them.
+    """
+    command = [sys.executable, "-m", "scripts.forecast_peers.speed"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
+            timeout=RUN_S_MAX,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise MissingPartError(f"the speed part took longer than {RUN_S_MAX} s") from error
+    if done.returncode:
+        last = ((done.stderr or done.stdout).strip().splitlines() or ["no reason given"])[-1]
+        raise MissingPartError(f"the speed part is left out: {last}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _measure(fit_many: Callable[..., Forecaster]) -> dict[str, Any]:
+    history = batch_of(_loads(TRAINED_SERIES, TRAINED_DAYS * DAY))
+
+    def fit(batch: SeriesBatch) -> Forecaster:
+        return fit_many(batch, uniform_horizon(len(batch.keys), LEAD_S, HOLD_S))
+
+    trained, training_s = _timed(lambda: fit(history))
+    return {
+        f"training_{TRAINED_SERIES}_series_{TRAINED_DAYS}_days": {"cpu_s": training_s},
+        f"forecast_{BATCH_SERIES}_series": _large_batch(trained, history),
+        "forecast_one_series": _one_series(fit, history),
+        "flash_crowd_until_covered": {
+            f"times {times:g}": flash_crowd(fit, times) for times in CROWDS
+        },
+        "after_outage_over_truth": {
+            "telemetry away": outage(fit, np.nan), "no load": outage(fit, 0.0),
+        },
+    }  # fmt: skip
+
+
+def _loads(rows: int, steps: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([counted(daily_load(steps, seed=row), seed=row) for row in range(rows)])
+
+
+def _large_batch(trained: Forecaster, history: SeriesBatch) -> dict[str, float]:
+    """The trained series and many more of their kind that it was not trained on.
+
+    `usable_share` says how many got a forecast at all: one that is refused costs nothing.
+    """
+    times = BATCH_SERIES // len(history.keys)
+    values = np.tile(history.values[:, -BATCH_DAYS * DAY :], (times, 1))
+    many = dataclasses.replace(
+        batch_of(values), start_s=history.end_s - BATCH_DAYS * DAY * history.step_s
+    )
+    horizon = uniform_horizon(len(many.keys), LEAD_S, HOLD_S)
+    made, cpu_s = _timed(lambda: trained.forecast(many, horizon))
+    return {
+        "cpu_s": cpu_s,
+        "usable_share": float(made.usable.mean()),
+        "batch_mib": values.nbytes / 2**20,
+        "process_peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _one_series(fit: Callable[[SeriesBatch], Forecaster], history: SeriesBatch) -> dict[str, float]:
+    one = SeriesBatch(history.keys[:1], history.start_s, history.step_s, history.values[:1])
+    trained, horizon = fit(one), uniform_horizon(1, LEAD_S, HOLD_S)
+    taken = [_timed(lambda: trained.forecast(one, horizon))[1] for _ in range(REPEATS)]
+    return {"cpu_ms": 1e3 * float(np.median(taken))}
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    began = time.process_time()
+    result = work()
+    return result, time.process_time() - began
+
+
+def main() -> int:
+    """Print the figures as JSON, or one sentence on stderr about what is missing."""
+    try:
+        ensemble = part_of_ours("models.ensemble_fit")
+    except MissingPartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(_measure(ensemble.fit_ensemble)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

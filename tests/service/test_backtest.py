@@ -1,0 +1,254 @@
+"""`mplp-predictor backtest` as a person runs it, and the same numbers wherever the work is done."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner, Result
+
+from models.rolling_origins import Target
+from models.series import SeriesBatch, SeriesKey
+from predictor.backtest import Backend, BackendMissing, Judged, backtest, default_targets, works
+from predictor.backtest_files import put_in_place
+from predictor.cli import app
+from predictor.history_sources.history import SourceHistory
+from tests.service.backtest_builders import (
+    HOUR_S,
+    STEP_S,
+    T0,
+    a_csv,
+    daily_load,
+    hourly_load,
+)
+
+SCORES = {
+    "origins", "wql", "wql_seasonal_naive", "ratio", "wql_last_value", "coverage", "origins_span",
+}  # fmt: skip
+
+
+def command(*arguments: object) -> Result:
+    environment = {"NO_COLOR": "1", "COLUMNS": "120"}
+    return CliRunner().invoke(app, ["backtest", *map(str, arguments)], env=environment)
+
+
+def three_series() -> list[SourceHistory]:
+    """Two short ones, and one that is long enough for trees."""
+    values = np.stack([hourly_load(20, seed) for seed in range(3)])
+    values[:2, : 8 * 24] = np.nan
+    keys = tuple(SeriesKey("core", region) for region in ("eu", "us", "asia"))
+    return [SourceHistory("load.csv", SeriesBatch(keys, T0, HOUR_S, values))]
+
+
+def numbers(judged: list[Judged]) -> list[bytes]:
+    return [
+        part.tobytes()
+        for one in judged
+        for part in (one.result.origin_s, one.result.outcome, one.result.quantiles)
+    ]
+
+
+def work(backend: Backend) -> list[Judged]:
+    return backtest(works(three_series(), (Target(3600.0, 7200.0),), 60), backend)
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[Judged]:
+    return work(Backend())
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_csv(tmp_path_factory.mktemp("history") / "load.csv", hourly_load(12), HOUR_S)
+
+
+@pytest.fixture(scope="module")
+def document(history: Path) -> dict[str, Any]:
+    out = history.parent / "out.json"
+    done = command("--csv", history, "--lead", "120s", "--hold", "5m", "--json", out)
+    assert done.exit_code == 0, done.stderr
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+@pytest.mark.parametrize("backend", [Backend(jobs=2), Backend("dask", jobs=1)], ids=str)
+def test_the_numbers_are_the_same_wherever_the_work_is_done(
+    alone: list[Judged], backend: Backend
+) -> None:
+    assert len(alone) == 3
+    assert numbers(work(backend)) == numbers(alone)
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
+def test_a_backend_that_is_not_installed_says_how_to_get_it() -> None:
+    with pytest.raises(BackendMissing, match=r"pip install 'mplp-predictor\[ray\]'"):
+        work(Backend("ray"))
+
+
+def test_series_that_are_trained_together_are_judged_one_by_one() -> None:
+    values = np.stack([hourly_load(10, seed) for seed in range(3)])
+    keys = tuple(SeriesKey("core", region) for region in ("eu", "us", "asia"))
+    history = SourceHistory("load.csv", SeriesBatch(keys, T0, HOUR_S, values))
+    wanted = works([history], (Target(3600.0, 0.0),), 20, together=True)
+
+    found = backtest(wanted, Backend())
+
+    assert len(wanted) == 1, "so many as are trained together"
+    assert [one.result.key.region for one in found] == ["eu", "us", "asia"]
+    for one, row in zip(found, values, strict=True):
+        assert one.series.keys == (one.result.key,)
+        assert (one.series.values[0] == row).all()
+
+
+def test_each_series_is_told_of_as_it_is_done() -> None:
+    told: list[str] = []
+    wanted = works(three_series(), (Target(600.0, 0.0),), 20)
+
+    backtest(wanted, Backend(), lambda one: told.append(one.series.keys[0].region))
+
+    assert told == ["eu", "us", "asia"]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "targets"),
+    [
+        (60, [(120, 0), (300, 0), (600, 0), (120, 300)]),
+        (300, [(600, 0), (1800, 0), (300, 900)]),
+        (600, [(600, 0), (1800, 0), (600, 1800)]),
+        (3600, [(600, 0), (3600, 10800)]),
+    ],
+)
+def test_without_a_lead_the_step_says_what_is_forecast(
+    step_s: int, targets: list[tuple[int, int]]
+) -> None:
+    assert [(one.lead_s, one.hold_s) for one in default_targets(step_s)] == targets
+
+
+def test_a_series_is_judged_from_its_first_measured_step_to_its_last() -> None:
+    values = np.full((2, 1000), np.nan)
+    values[0, 100:900] = 5
+    series = SeriesBatch((SeriesKey("a", "*"), SeriesKey("b", "*")), T0, STEP_S, values)
+
+    wanted = works([SourceHistory("load.csv", series)], None, 100)
+
+    assert [one.series.keys[0].module for one in wanted] == ["a"]
+    assert wanted[0].series.start_s == T0 + 100 * STEP_S
+    assert wanted[0].series.values.shape == (1, 800)
+
+
+def test_the_json_holds_what_programs_rely_on(document: dict[str, Any]) -> None:
+    assert {"command", "versions", "span", "geometric_mean_ratio", "results"} <= set(document)
+    (one,) = document["results"]
+    assert one["target"] == {"lead_s": 120, "hold_s": 300}
+    assert {*SCORES, "series", "step_s", "fit_s", "forecast_s", "reasons", "quarters"} <= set(one)
+    assert {"0.1", "0.5", "0.9", "0.95", "0.99"} <= set(one["coverage"])
+    assert [set(quarter) for quarter in one["quarters"]] == [SCORES] * 4
+    assert document["geometric_mean_ratio"] == pytest.approx(one["ratio"])
+
+
+def test_every_forecast_is_in_the_parquet_file(history: Path, tmp_path: Path) -> None:
+    out, scores = tmp_path / "all.parquet", tmp_path / "out.json"
+
+    done = command("--csv", history, "--lead", "10m", "--parquet", out, "--json", scores)
+
+    assert done.exit_code == 0, done.stderr
+    table = parquet.read_table(out)
+    (one,) = json.loads(scores.read_text())["results"]
+    assert table.num_rows == one["origins"]
+    below = np.asarray(table["outcome"]) <= np.asarray(table["q0.95"])
+    assert below.mean() == pytest.approx(one["coverage"]["0.95"])
+
+
+def test_the_table_and_the_verdict_go_to_standard_output(history: Path) -> None:
+    done = command("--csv", history, "--lead", "10m", "--origins", 50)
+
+    assert done.exit_code == 0
+    assert "geometric mean" in done.stdout
+    assert "our loss is" in done.stdout
+
+
+def test_a_history_that_is_too_short_is_a_negative_answer(tmp_path: Path) -> None:
+    done = command("--csv", a_csv(tmp_path / "short.csv", hourly_load(1)[:5], HOUR_S))
+
+    assert done.exit_code == 1
+    assert "no series is long enough" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ((), 2, "give one kind of source"),
+        (("--csv", "x.csv", "--from-topic"), 2, "give one kind of source"),
+        (("--csv", "x.csv", "--hold", "5m"), 2, "--hold needs --lead"),
+        (("--csv", "x.csv", "--query", "up"), 2, "go with --prometheus"),
+        (("--prometheus", "http://127.0.0.1:9"), 2, "--prometheus needs --query"),
+        (("--csv", "x.csv", "--lead", "soon"), 2, "'soon' is no duration"),
+        (("--csv", "x.csv"), 3, "No such file or directory: 'x.csv'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(
+    arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    done = command(*arguments)
+
+    assert done.exit_code == code
+    assert sentence in " ".join(done.stderr.split())
+
+
+def test_a_window_of_more_than_a_day_is_refused(history: Path) -> None:
+    done = command("--csv", history, "--lead", "30h")
+
+    assert done.exit_code == 2
+    assert "86400" in done.stderr
+
+
+def test_ctrl_c_in_the_midst_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
+    source = a_csv(tmp_path / "long.csv", daily_load(60))
+    with source.open("a") as rows:
+        rows.write("a row that is told of,before the work begins\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    words = [
+        "--csv",
+        str(source),
+        "--json",
+        str(out / "scores.json"),
+        "--html",
+        str(out / "x.html"),
+    ]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "predictor.cli", "backtest", *words],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stderr is not None
+    assert "1 row set aside" in running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    shown, error = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert list(out.iterdir()) == []
+    assert "Traceback" not in shown + error
+
+
+def test_an_interrupted_write_leaves_the_older_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text("older")
+
+    def write_half() -> None:
+        with put_in_place(path) as beside:
+            beside.write_text("half of the ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
