@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.cascade import Cascade
 from models.error_trees import KINDS, ErrorTrees
+from models.flash_crowd import BurstHabits
 from models.forecast import (
     QUANTILE_LEVELS,
     ForecastBatch,
@@ -29,9 +30,11 @@ from models.origin_run import LEVELS, features_of
 from models.origin_windows import RECENT_STEPS_MIN, outcomes
 from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
 from models.quantile_mix import Mixed, MixState, learn_mix, mix
+from models.sampling_noise import recent_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey
 from models.sight import POINTS, Sight, Window, see
 from models.step_windows import IntArray, StepWindows, step_windows
+from models.surprises import Known, calmed, raised
 
 OUTCOMES_MIN = 60.0
 """With fewer outcomes behind it a row's mix and calibration say less than the cascade."""
@@ -48,7 +51,9 @@ class Ensemble:
     `floor` (n,) is the rate below which shape is noise, `base` (n, levels) the quantiles of the
     mix's own errors in units of its scale, `learnt_to_s` the instant before which every outcome was
     learnt, `trees_to_s` the end of what the trees were trained on. `said` are the reasons of rows
-    the ensemble speaks for.
+    the ensemble speaks for, `habits` how bursts of each row went on; a stored model has none.
+    `noise` (n,) is the variance that sampling had added when the row was learnt, as a share of its
+    squared scale.
     """
 
     cascade: Cascade = dataclasses.field(default_factory=Cascade)
@@ -62,6 +67,8 @@ class Ensemble:
     learnt_to_s: int = 0
     trees_to_s: int = 0
     said: tuple[ForecastReason, ...] = ()
+    habits: BurstHabits | None = None
+    noise: FloatArray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
     def name(self) -> str:
@@ -114,8 +121,14 @@ class Ensemble:
         for window, places in same_windows(windows, answers):
             some = part_of(batch, places)
             sight = see(some, newest, window, self.floor[rows[places]])
-            peak[places] = self._made(sight, rows[places], 0).quantiles
-        return self._merged(made, peak, rows, answers)
+            mixed = self._made(sight, rows[places], 0)
+            peak[places] = self._with_sampling(mixed, some, rows[places])
+        made = self._merged(made, peak, rows, answers)
+        beneath = self.cascade.model
+        if self.habits is None or beneath is None or beneath.keys != self.keys:
+            return made
+        known = Known(batch, windows, beneath.profile, self.habits, rows)
+        return raised(made, known)
 
     def learn(self, batch: SeriesBatch, horizon: Horizon) -> Ensemble:
         """Take in every outcome that became known since the last call: the new weights, scales and
@@ -124,6 +137,8 @@ class Ensemble:
             return self
         if batch.keys != self.keys or batch.end_s < self.learnt_to_s + LEARNT_EVERY_S:
             return self
+        if self.cascade.model is not None and self.cascade.model.keys == self.keys:
+            batch = calmed(batch, self.cascade.model.profile)
         windows = step_windows(horizon, len(batch.keys), batch.step_s)
         new_steps = (batch.end_s - self.learnt_to_s) // self.step_s
         count = min(new_steps, LEARNT_AT_ONCE_MAX, batch.values.shape[1])
@@ -164,6 +179,14 @@ class Ensemble:
 
     def _made(self, sight: Sight, rows: IntArray, place: int) -> Mixed:
         return self._located(sight, rows, place)[0]
+
+    def _with_sampling(self, mixed: Mixed, batch: SeriesBatch, rows: IntArray) -> FloatArray:
+        """Wider by what sampling adds now beyond what it added to the errors that were learnt."""
+        if batch.sampling_variance is None:
+            return mixed.quantiles
+        now = recent_noise(batch, np.asarray([batch.values.shape[1]]))[:, 0]
+        excess = np.maximum(now - self.noise[rows] * mixed.scale**2, 0.0)
+        return np.maximum(with_noise(mixed.quantiles, excess, self.levels, axis=1), 0.0)
 
     def _located(self, sight: Sight, rows: IntArray, place: int) -> tuple[Mixed, Located]:
         """The mixed quantiles of some rows at one origin of a sight, and the points behind them."""
@@ -226,7 +249,14 @@ def part_of(batch: SeriesBatch, places: IntArray) -> SeriesBatch:
     if len(places) == len(batch.keys):
         return batch
     keys = tuple(batch.keys[place] for place in places)
-    return SeriesBatch(keys, batch.start_s, batch.step_s, batch.values[places])
+    variance = batch.sampling_variance
+    return SeriesBatch(
+        keys,
+        batch.start_s,
+        batch.step_s,
+        batch.values[places],
+        None if variance is None else variance[places],
+    )
 
 
 def reasons_of(points: PointState, with_trees: bool) -> tuple[ForecastReason, ...]:

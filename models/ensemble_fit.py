@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from models.cascade import fit_cascade
+from models.cascade import Cascade, fit_cascade
 from models.ensemble import Ensemble, part_of, reasons_of, same_windows
 from models.error_trees import KINDS, ErrorTrees, fit_error_trees
 from models.forecast import QUANTILE_LEVELS, Horizon
@@ -20,9 +20,11 @@ from models.one_thread import one_thread
 from models.origin_run import Run, conformal_at, run_mix, run_points
 from models.point_mix import PointState, new_point_state
 from models.quantile_mix import MixState, new_mix_state
+from models.sampling_noise import recent_noise
 from models.series import FloatArray, SeriesBatch
 from models.sight import DAY_S
 from models.step_windows import IntArray, step_windows
+from models.surprises import learnt_habits, without_outages
 
 SEEN_MAX = 60_000
 """Origins looked at in all rows together; five thousand cost about a second."""
@@ -57,6 +59,7 @@ def fit_ensemble(
     known = former if _goes_on(history, former) else None
     if known is not None and _are_young(known, history, trees_age_s):
         return dataclasses.replace(known, cascade=cascade)
+    history, cascade = _without_outages(history, horizon, prior, cascade)
     windows = step_windows(horizon, len(history.keys), history.step_s)
     floor = rate_floor(history)
     runs, places = [], []
@@ -69,7 +72,17 @@ def fit_ensemble(
         places.append(some)
     if not runs:
         return Ensemble(cascade)
-    fitted = Ensemble(cascade, history.keys, history.step_s, floor, learnt_to_s=history.end_s)
+    assert cascade.model is not None
+    groups = [(run.window, some) for run, some in zip(runs, places, strict=True)]
+    fitted = Ensemble(
+        cascade,
+        history.keys,
+        history.step_s,
+        floor,
+        learnt_to_s=history.end_s,
+        habits=learnt_habits(history, cascade.model.profile, groups),
+        noise=_sampling_share(history, runs, places),
+    )
     trees = _trees(runs, history, prior, seed)
     fitted = dataclasses.replace(fitted, trees=trees[0], trees_to_s=trees[1])
     if known is not None:
@@ -80,6 +93,31 @@ def fit_ensemble(
         # They would weigh as much as what has proved itself.
         fitted = dataclasses.replace(fitted, trees=None)
     return _finished(fitted, runs, places, None, mix)
+
+
+def _without_outages(
+    history: SeriesBatch, horizon: Horizon, prior: Ensemble | None, cascade: Cascade
+) -> tuple[SeriesBatch, Cascade]:
+    """The history without its collapses, and a cascade that did not see them either."""
+    assert cascade.model is not None
+    calm = without_outages(history, cascade.model.profile)
+    if calm is history:
+        return history, cascade
+    return calm, fit_cascade(calm, horizon, prior.cascade if prior else None)
+
+
+def _sampling_share(history: SeriesBatch, runs: list[Run], places: list[IntArray]) -> FloatArray:
+    """What sampling added to the variance of the errors, as a mean share of the squared scale."""
+    share = np.zeros(len(history.keys))
+    if history.sampling_variance is None:
+        return share
+    for run, some in zip(runs, places, strict=True):
+        scale = run.located.scale
+        known = np.isfinite(scale) & (scale > 0)
+        added = recent_noise(part_of(history, some), run.origins)
+        of_scale = np.where(known, added / np.where(known, scale, 1.0) ** 2, 0.0)
+        share[some] = of_scale.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return share
 
 
 def _finished(

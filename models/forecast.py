@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.trust_code import TrustCode
 
 QUANTILE_LEVELS: tuple[float, ...] = (0.1, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99)
 """A floor is sized by one at or above the median; the first shows how far down demand may go."""
@@ -40,7 +41,7 @@ class ForecastCode(enum.StrEnum):
 class ForecastReason:
     """One row's reason: a code, and a sentence with its numbers."""
 
-    code: ForecastCode
+    code: ForecastCode | TrustCode
     sentence: str
 
 

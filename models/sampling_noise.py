@@ -1,9 +1,9 @@
 """What counting only a sample of the requests adds to the uncertainty of a forecast.
 
-`models/past_errors.py` measures how much of it the past errors hold already, and
-`models/level_model.py` widens a forecast by what there is of it now beyond that. So when senders
-begin to sample more coarsely the band is wider at once, and when they sample more finely it becomes
-narrower as the errors do. It must never make a band narrower.
+`models/past_errors.py` and `models/ensemble_fit.py` measure how much of it the past errors hold
+already, `models/level_model.py` and `models/ensemble.py` widen a forecast by what there is of it
+now beyond that. So when senders begin to sample more coarsely the band is wider at once, and when
+they sample more finely it becomes narrower as the errors do. It must never make a band narrower.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ from statistics import NormalDist
 
 import numpy as np
 
+from models.origin_windows import before, recent_length
 from models.recent_level import TREND_SHARE
-from models.series import FloatArray
+from models.series import FloatArray, SeriesBatch
+from models.step_windows import IntArray
+
+MEMORY_STEPS = 2.0
+"""The memory of a level that follows within minutes, as a half-life."""
 
 
 def level_noise(
@@ -37,6 +42,20 @@ def level_noise(
     trend = (1.0 + TREND_SHARE) * noise[..., 1] + TREND_SHARE * noise[..., 2]
     of_usual = np.where(np.isfinite(usual), 0.0, noise[..., 2])
     return np.concatenate([noise, trend[..., None], of_usual[..., None]], axis=-1)
+
+
+def recent_noise(batch: SeriesBatch, origins: IntArray) -> FloatArray:
+    """The variance that sampling gives the newest steps' mean before each origin, shape (n,
+    origins); zero where nothing was sampled."""
+    if batch.sampling_variance is None:
+        return np.zeros((len(batch.keys), len(origins)))
+    length = recent_length(batch.step_s)
+    known = np.isfinite(before(batch.values, origins, length))
+    variance = before(batch.sampling_variance, origins, length)
+    weights = 0.5 ** (np.arange(length)[::-1] / MEMORY_STEPS)
+    weight = known @ weights
+    sampled = np.where(known & np.isfinite(variance), variance, 0.0) @ weights**2
+    return np.where(weight > 0, sampled / np.where(weight > 0, weight, 1.0) ** 2, 0.0)
 
 
 def with_noise(

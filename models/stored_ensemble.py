@@ -68,6 +68,7 @@ def ensemble_of(parameters: StoredParameters) -> Ensemble:
         points=points,
         mix=MixState(own["mix_loss"], _tracker(own, "mix_members_"), _tracker(own, "mix_mix_")),
         base=own["base"],
+        noise=own["noise"],
         trees=trees,
         learnt_to_s=learnt_to_s,
         trees_to_s=trees_to_s,
@@ -79,6 +80,7 @@ def _arrays_of(ensemble: Ensemble, points: PointState, mix: MixState) -> dict[st
     found: dict[str, NDArray[Any]] = {
         "floor": ensemble.floor,
         "base": ensemble.base,
+        "noise": ensemble.noise,
         TIMES: np.asarray([ensemble.learnt_to_s, ensemble.trees_to_s], dtype=np.int64),
         "mix_loss": mix.loss,
     }
@@ -101,6 +103,7 @@ def _check(arrays: Mapping[str, NDArray[Any]], rows: int) -> None:
         points=new_point_state(rows),
         mix=new_mix_state(rows, KINDS + 1, levels),
         base=np.zeros((rows, levels)),
+        noise=np.zeros(rows),
     )
     assert like.points is not None
     assert like.mix is not None

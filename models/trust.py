@@ -8,7 +8,6 @@ anything but the evidence, and relies on no other having run.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from models.outage import Outages
 from models.series import FloatArray, SeriesBatch
 from models.skill import METHODS, Rung, Verdict
 from models.step_windows import IntArray
+from models.trust_code import TrustCode
 
 BoolArray = NDArray[np.bool_]
 
@@ -37,29 +37,6 @@ DRIFT_TOLD = 0.05
 """Five percent a day outgrow the headroom of a floor within a week."""
 CROWD_TOLD_S = 4 * ENDED_FADES_S
 """After so long a lift has faded to a fiftieth."""
-
-
-class TrustCode(enum.StrEnum):
-    """What is known against a forecast, or was done about it."""
-
-    COLD_START = "ColdStart"
-    """Too little history yet for what the best forecast is made from."""
-    IN_OUTAGE = "InOutage"
-    """Demand collapsed abruptly and improbably: held at the profile times the level before."""
-    AFTER_OUTAGE = "AfterOutage"
-    """Such a collapse has just ended: held a little longer, not learnt."""
-    LEVEL_SHIFT = "LevelShift"
-    """Demand has moved to another level and stayed there."""
-    LEVEL_DRIFT = "LevelDrift"
-    """The level grows or falls by some percent every day."""
-    FLASH_CROWD = "FlashCrowd"
-    """Demand rose as no history announced: the upper quantiles are lifted over it."""
-    DEMOTED = "Demoted"
-    """A simpler method has done better of late, and forecasts instead."""
-    RETURNED = "Returned"
-    """A method has done well for so long that it forecasts again."""
-    RUNG_WITHOUT_FORECAST = "RungWithoutForecast"
-    """The method that should forecast gave nothing: the next one down, or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.forecast import ForecastCode
-from models.trust import TrustCode
+from models.trust_code import TrustCode
 from predictor.core.reasons import Code
 from tests.docs.pages import REFERENCE, code, rows, text_of
 

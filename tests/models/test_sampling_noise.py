@@ -15,11 +15,13 @@ from hypothesis.extra.numpy import arrays
 
 from models.cascade import Cascade, fit_cascade
 from models.ensemble import Ensemble
+from models.ensemble_fit import fit_ensemble
 from models.forecast import QUANTILE_LEVELS
 from models.last_value import LastValue
 from models.sampling_noise import with_noise
 from models.series import FloatArray, SeriesBatch
 from models.store import load_model, save_model
+from tests.models.ensemble_builders import few_trees
 from tests.models.series_builders import a_batch, a_horizon
 
 SERIES = 200
@@ -57,7 +59,14 @@ def fitted_on(share: float) -> Cascade:
     return fit_cascade(a_sampled_load(every(share)), a_horizon(SERIES))
 
 
-def top(model: Cascade | LastValue, batch: SeriesBatch) -> FloatArray:
+@functools.cache
+def mixed_on(share: float) -> Ensemble:
+    """The same as the mix learns it."""
+    with few_trees():
+        return fit_ensemble(a_sampled_load(every(share)), a_horizon(SERIES))
+
+
+def top(model: Cascade | LastValue | Ensemble, batch: SeriesBatch) -> FloatArray:
     """The 0.95 quantile of the window's peak."""
     made = model.forecast(batch, a_horizon(SERIES)).peak
     return made[:, QUANTILE_LEVELS.index(0.95)]
@@ -83,6 +92,25 @@ def test_a_band_that_has_the_noise_in_its_errors_is_not_widened_again() -> None:
     without = top(fitted, dataclasses.replace(batch, sampling_variance=None))
 
     assert np.median(top(fitted, batch) / without) == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_band_of_the_mix_is_wider_at_once_too() -> None:
+    coarser = a_sampled_load(np.concatenate([every(1.0, DAY - 60), every(0.002, 60)]))
+    plain = dataclasses.replace(coarser, sampling_variance=None)
+
+    told, not_told = ((top(mixed_on(1.0), one) >= PEAKS).mean() for one in (coarser, plain))
+
+    assert mixed_on(1.0).usable.all()
+    assert told - not_told >= 0.05
+
+
+def test_the_band_of_a_mix_that_learnt_from_samples_is_not_widened_again() -> None:
+    batch = a_sampled_load(every(0.02))
+    plain = dataclasses.replace(batch, sampling_variance=None)
+
+    widened = top(mixed_on(0.02), batch) / top(mixed_on(0.02), plain)
+
+    assert np.median(widened) == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_band_becomes_no_narrower_when_senders_record_more() -> None:

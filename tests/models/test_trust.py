@@ -14,7 +14,8 @@ from models.level_shift import find_level_shifts
 from models.outage import find_outages
 from models.series import FloatArray
 from models.skill import METHODS, Rung, judge
-from models.trust import Evidence, Trust, TrustCode, measured_samples, trust
+from models.trust import Evidence, Trust, measured_samples, trust
+from models.trust_code import TrustCode
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
