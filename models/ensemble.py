@@ -29,7 +29,7 @@ from models.missing_history import SAMPLES_MIN, is_fresh
 from models.origin_run import LEVELS, features_of
 from models.origin_windows import RECENT_STEPS_MIN, outcomes
 from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
-from models.quantile_mix import Mixed, MixState, learn_mix, mix
+from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.sampling_noise import recent_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey
 from models.sight import POINTS, Sight, Window, see
@@ -201,8 +201,7 @@ class Ensemble:
         if self.trees is not None and len(rows):
             at = Located(*(array[:, None] for array in located))
             trees = self.trees.quantiles(features_of(here, at), at, here)[:, 0]
-        members = np.concatenate([own[:, None, :], trees], axis=1)
-        return mix(members, located.scale, self.mix.rows(rows)), located
+        return mix(members_of(own, trees), located.scale, self.mix.rows(rows)), located
 
     def _merged(
         self, made: ForecastBatch, peak: FloatArray, rows: IntArray, answers: NDArray[np.bool_]

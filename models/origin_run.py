@@ -16,7 +16,7 @@ from models.calibration import conformal_quantiles
 from models.forecast import QUANTILE_LEVELS
 from models.origin_windows import outcomes
 from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
-from models.quantile_mix import Mixed, MixState, learn_mix, mix
+from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.series import FloatArray, SeriesBatch
 from models.sight import Sight, Window, see
 from models.step_windows import IntArray
@@ -145,7 +145,7 @@ def run_mix(
             pending += 1
         point, scale = run.located.point[:, place], run.located.scale[:, place]
         own = point[:, None] + scale[:, None] * base
-        members = np.concatenate([own[:, None, :], trees[:, place - start]], axis=1)
+        members = members_of(own, trees[:, place - start])
         made.append(mix(members, scale, state))
     return np.stack([one.quantiles for one in made], axis=1), state
 

@@ -27,6 +27,9 @@ MEMBER_RATE = 0.01
 MIX_RATE = 0.005
 """How fast a shift follows misses. Faster is nearer to nominal coverage and costs loss."""
 LOSS_MIN = 1e-12
+BEYOND_MAX = 1.0
+"""Trees may not say more than the highest conformal quantile: a leaf learnt on a nearly idle level,
+applied to a burst, would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,13 @@ def new_mix_state(rows: int, members: int, levels: int) -> MixState:
         new_tracker((rows, members), levels),
         new_tracker((rows,), levels),
     )
+
+
+def members_of(own: FloatArray, trees: FloatArray) -> FloatArray:
+    """The mix's own conformal quantiles (n, levels) and those of trees (n, kinds, levels), together
+    (n, 1 + kinds, levels); the trees' bounded by the highest of the former."""
+    most = BEYOND_MAX * np.maximum(own[:, -1], 0.0)
+    return np.concatenate([own[:, None, :], np.minimum(trees, most[:, None, None])], axis=1)
 
 
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:

@@ -18,7 +18,8 @@ TAIL_GAIN_MAX = 5.0
 """A far quantile is missed rarely; its steps are as much larger as its misses are rarer, up to
 this."""
 MAGNITUDE_MEMORY = 0.01
-MAGNITUDE_MAX = 1e3
+MAGNITUDE_MAX = 5.0
+"""Distances are about one where the scale is right; a burst must not make every later step huge."""
 
 
 @dataclass(frozen=True, slots=True)
