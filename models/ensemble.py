@@ -31,7 +31,7 @@ from models.origin_windows import RECENT_STEPS_MIN, outcomes
 from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.sampling_noise import recent_noise, with_noise
-from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
 from models.sight import POINTS, Sight, Window, see
 from models.step_windows import IntArray, StepWindows, step_windows
 from models.surprises import Known, calmed, raised
@@ -220,14 +220,6 @@ class Ensemble:
         for place in np.flatnonzero(whole):
             reasons[place] = self.said[rows[place]]
         return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))
-
-
-def rows_of(known: tuple[SeriesKey, ...], asked: tuple[SeriesKey, ...]) -> IntArray:
-    """The place of each asked key among the known, -1 where it is not there."""
-    if asked is known or asked == known:
-        return np.arange(len(asked))
-    place = {key: row for row, key in enumerate(known)}
-    return np.asarray([place.get(key, -1) for key in asked], dtype=np.int64)
 
 
 def same_windows(

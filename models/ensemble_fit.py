@@ -13,7 +13,7 @@ import numpy as np
 
 from models.cascade import Cascade, fit_cascade
 from models.ensemble import Ensemble, part_of, reasons_of, same_windows
-from models.error_trees import KINDS, ErrorTrees, fit_error_trees
+from models.error_trees import KINDS, ErrorTrees, fit_error_trees, tree_quantiles
 from models.forecast import QUANTILE_LEVELS, Horizon
 from models.level_fit import rate_floor
 from models.one_thread import one_thread
@@ -208,14 +208,7 @@ def _mixed(
     if warm is None and prior is not None and prior.step_s == history.step_s:
         warm = prior.trees
     for run, some, start in zip(runs, places, starts, strict=True):
-        asked = _asked(warm, run, start)
+        asked = tree_quantiles(warm, run, start, len(run.origins))
         learnt = run_mix(run, state.rows(some), start, len(run.origins), asked)[1]
         state = state.with_rows(some, learnt)
     return state, warm is not None
-
-
-def _asked(trees: ErrorTrees | None, run: Run, start: int) -> FloatArray:
-    count = len(run.origins) - start
-    if trees is None:
-        return np.full((len(run.outcome), count, KINDS, len(QUANTILE_LEVELS)), np.nan)
-    return trees.quantiles(*run.between(start, len(run.origins)))

@@ -47,6 +47,14 @@ class ErrorTrees:
         )
 
 
+def tree_quantiles(trees: ErrorTrees | None, run: Run, start: int, stop: int) -> FloatArray:
+    """What trees say at the origins at places `start` to `stop - 1`, shape (n, stop - start, KINDS,
+    levels); NaN without trees."""
+    if trees is None:
+        return np.full((len(run.outcome), stop - start, KINDS, len(QUANTILE_LEVELS)), np.nan)
+    return trees.quantiles(*run.between(start, stop))
+
+
 def fit_error_trees(runs: Sequence[Run], until: int, seed: int) -> ErrorTrees | None:
     """Train on all origins of all runs whose outcome was known at step `until`; None where there
     are too few of them."""

@@ -17,7 +17,7 @@ from models.missing_history import is_fresh, missing_reason
 from models.profile import Profile
 from models.recent_level import recent_levels, recent_steps, recent_weights
 from models.sampling_noise import level_noise, with_noise
-from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
 from models.step_windows import IntArray, StepWindows, step_windows
 
 ABSURD_FACTOR = 2.0
@@ -80,10 +80,7 @@ class LevelModel:
 
     def rows_of(self, keys: tuple[SeriesKey, ...]) -> IntArray:
         """The fitted row of each key, -1 where it was not there at fit."""
-        if keys is self.keys or keys == self.keys:
-            return np.arange(len(keys))
-        row_of = {key: row for row, key in enumerate(self.keys)}
-        return np.asarray([row_of.get(key, -1) for key in keys], dtype=np.int64)
+        return rows_of(self.keys, keys)
 
     def forecast(self, batch: SeriesBatch, horizon: Horizon) -> ForecastBatch:
         """Forecast every row that was fitted and has a fresh level; the others are NaN.

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.error_trees import KINDS, ErrorTrees, fit_error_trees
+from models.error_trees import KINDS, fit_error_trees, tree_quantiles
 from models.forecast import QUANTILE_LEVELS, Horizon
 from models.level_fit import rate_floor
 from models.one_thread import one_thread
@@ -22,7 +22,7 @@ from models.origin_run import Run, run_mix, run_points
 from models.point_mix import new_point_state
 from models.quantile_mix import new_mix_state
 from models.reference_forecasts import last_value_quantiles, seasonal_naive_quantiles
-from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.series import FloatArray, SeriesBatch, SeriesKey, until
 from models.sight import Window
 from models.step_windows import IntArray, step_windows
 
@@ -106,7 +106,7 @@ def _scored(
     if plan is None:
         return [_nothing(key, target, history) for key in history.keys for target in targets]
     began = cpu_s()
-    floor = rate_floor(_until(history, plan.first_step))
+    floor = rate_floor(until(history, plan.first_step))
     runs = [
         run_points(history, plan.origins, window, floor, new_point_state(len(history.keys)))
         for window in windows
@@ -183,18 +183,11 @@ def _forecast(
         trees = fit_error_trees(runs, int(plan.origins[begin]), seed=0)
         fit_s += cpu_s() - began
         for place, run in enumerate(runs):
-            asked = _asked(trees, run, begin, end)
+            asked = tree_quantiles(trees, run, begin, end)
             found, states[place] = run_mix(run, states[place], begin, end, asked)
             if begin >= plan.start:
                 made[place].append(found)
     return [np.concatenate(parts, axis=1) for parts in made], fit_s
-
-
-def _asked(trees: ErrorTrees | None, run: Run, begin: int, end: int) -> FloatArray:
-    if trees is None:
-        shape = (len(run.outcome), end - begin, KINDS, len(QUANTILE_LEVELS))
-        return np.full(shape, np.nan)
-    return trees.quantiles(*run.between(begin, end))
 
 
 def _result(
@@ -255,7 +248,3 @@ def _window(target: Target, step_s: int) -> Window:
         return Window(int(windows.first[0]), int(windows.stop[0]))
     first = max(round(target.lead_s / step_s), 1) - 1
     return Window(first, first + 1)
-
-
-def _until(history: SeriesBatch, steps: int) -> SeriesBatch:
-    return SeriesBatch(history.keys, history.start_s, history.step_s, history.values[:, :steps])

@@ -7,7 +7,6 @@ imported by the service's forecast path: it uses scikit-learn.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from sklearn.model_selection import TimeSeriesSplit
 
 from models.forecast import QUANTILE_LEVELS, Forecaster, Horizon
 from models.registry import QUICK_FITS, Fit
-from models.series import FloatArray, SeriesBatch
+from models.series import FloatArray, SeriesBatch, until
 from models.step_windows import IntArray, step_windows, window_peaks
 
 BAR = "seasonal-naive"
@@ -87,16 +86,6 @@ def score(
         method: _score_of(method, outcome[common], quantiles[method][common], bar)
         for method in methods
     }
-
-
-def until(history: SeriesBatch, steps: int) -> SeriesBatch:
-    """The history as it was after its first `steps` steps."""
-    variance = history.sampling_variance
-    return dataclasses.replace(
-        history,
-        values=history.values[:, :steps],
-        sampling_variance=None if variance is None else variance[:, :steps],
-    )
 
 
 def actual_peaks(history: SeriesBatch, horizon: Horizon) -> FloatArray:

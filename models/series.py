@@ -6,6 +6,7 @@ is NaN and never zero: zero is a measurement. Nothing here may change a batch on
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,3 +57,21 @@ class SeriesBatch:
     def end_s(self) -> int:
         """The first instant after the last step: the 'now' of a forecast made from this batch."""
         return self.start_s + int(self.values.shape[1]) * self.step_s
+
+
+def rows_of(known: tuple[SeriesKey, ...], asked: tuple[SeriesKey, ...]) -> NDArray[np.int64]:
+    """The place of each asked key among the known, -1 where it is not there."""
+    if asked is known or asked == known:
+        return np.arange(len(asked))
+    place = {key: row for row, key in enumerate(known)}
+    return np.asarray([place.get(key, -1) for key in asked], dtype=np.int64)
+
+
+def until(history: SeriesBatch, steps: int) -> SeriesBatch:
+    """The history as it was after its first `steps` steps."""
+    variance = history.sampling_variance
+    return dataclasses.replace(
+        history,
+        values=history.values[:, :steps],
+        sampling_variance=None if variance is None else variance[:, :steps],
+    )

@@ -123,7 +123,7 @@ def _without(outages: Outages, demand: FloatArray) -> FloatArray | None:
 def _newest(batch: SeriesBatch, places: IntArray, span_s: int) -> SeriesBatch:
     steps = min(span_s // batch.step_s, batch.values.shape[1])
     keys = tuple(batch.keys[place] for place in places)
-    values = batch.values[places][:, batch.values.shape[1] - steps :]
+    values = batch.values[:, batch.values.shape[1] - steps :][places]
     return SeriesBatch(keys, batch.end_s - steps * batch.step_s, batch.step_s, values)
 
 
@@ -197,7 +197,7 @@ def _said(outages: Outages, row: int, highest: float) -> tuple[TrustCode, str]:
 
 def _may_have_collapsed(batch: SeriesBatch, places: IntArray) -> NDArray[np.bool_]:
     """Rows worth a closer look: a newest step far below the day's mean. Cheap, for every tick."""
-    day = batch.values[places][:, -(DAY_S // batch.step_s) :]
+    day = batch.values[:, -(DAY_S // batch.step_s) :][places]
     known = np.isfinite(day)
     mean = np.where(known, day, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     newest = day[:, -max(NEWEST_S // batch.step_s, 1) :]

@@ -21,8 +21,8 @@ from models.level_model import LevelModel
 from models.past_errors import ORIGINS_SPAN_S
 from models.profile import LearntProfile, Profile
 from models.registry import QUICK_FITS
-from models.scoring import Score, score, until
-from models.series import SeriesBatch
+from models.scoring import Score, score
+from models.series import SeriesBatch, until
 from models.stl_profile import stl_profile
 
 

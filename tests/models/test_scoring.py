@@ -8,8 +8,8 @@ import pytest
 from models.forecast import ForecastBatch, Forecaster, Horizon
 from models.last_value import LastValue
 from models.registry import FITS
-from models.scoring import actual_peaks, rolling_folds, score, until
-from models.series import SeriesBatch
+from models.scoring import actual_peaks, rolling_folds, score
+from models.series import SeriesBatch, until
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load, a_horizon
 
 
