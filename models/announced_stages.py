@@ -1,8 +1,8 @@
 """Learns how much demand announced workflows bring to their later modules, and when.
 
 A workflow that starts says which modules it will ask (MPLP's `workflow_started` with `stages`).
-Whoever reads such events tells them to `AnnouncedStages` together with the demand that was
-measured; a forecaster asks what the workflows in flight will still bring. How a delay is learnt
+`predictor/core/announced.py` tells them to `AnnouncedStages` together with the demand that was
+measured, and asks what the workflows in flight will still bring. How a delay is learnt
 stands in `models/distributed_lag.py`. It must never use a demand before it was measured, never keep
 who announced what, and never promise what it has not foretold well before.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.distributed_lag import DistributedLag
-from models.series import ALL_REGIONS, FloatArray, SeriesKey
+from models.series import ALL_REGIONS, FloatArray, SeriesKey, rows_of
 from models.step_windows import IntArray
 
 DAY_S = 86_400
@@ -70,6 +70,17 @@ class AnnouncedStages:
         self._observed_until: int | None = None
         self._box = _boxes(self._delays)
         self._learnt = DistributedLag(len(self.keys), self._box.shape[1], 1 + 2 * HARMONICS)
+
+    def with_keys(self, keys: Sequence[SeriesKey]) -> AnnouncedStages:
+        """The same for these series; of those that it does not have nothing is known yet."""
+        made = AnnouncedStages(keys, self.step_s, self._delays * self.step_s)
+        rows = rows_of(self.keys, made.keys)
+        known = rows >= 0
+        made._counts[known] = self._counts[rows[known]]
+        made._learnt = self._learnt.of_rows(rows)
+        made.dropped = self.dropped
+        made._newest, made._observed_until = self._newest, self._observed_until
+        return made
 
     def announce(
         self, at_s: float, stages: Sequence[str], count: float = 1.0, region: str = ALL_REGIONS
@@ -132,6 +143,16 @@ class AnnouncedStages:
         """
         usual = self._counts.mean(axis=1, keepdims=True)
         return self._carried(made_at_s, steps, self._counts - usual)
+
+    @property
+    def reach_s(self) -> int:
+        """Demand that comes later than this is no longer that of an announcement."""
+        return self._delays * self.step_s
+
+    def in_flight(self, made_at_s: int) -> FloatArray:
+        """How many were announced so late that some of their demand may be to come, shape (n,)."""
+        steps = made_at_s // self.step_s + np.arange(-self._delays, AHEAD_STEPS_MAX)
+        return np.asarray(self._at(steps, self._counts).sum(axis=1))
 
     def skill(self) -> StageSkill:
         """What has been learnt, for reasons and metrics."""

@@ -24,7 +24,7 @@ def day_statistics(values: FloatArray, origins: IntArray, day: int) -> FloatArra
     if len(origins) <= FEW_ORIGINS:
         return _of_windows(before(values, origins, day))
     low = max(int(origins.min(initial=0)) - day, 0)
-    part = values[:, low : max(int(origins.max(initial=0)), low)]
+    part = values[:, low : max(int(origins.max(initial=0)), low)].astype(np.float64, copy=False)
     known = np.isfinite(part)
     filled = np.where(known, part, 0.0)
     stop = np.clip(origins - low, 0, part.shape[1])

@@ -69,6 +69,23 @@ class DistributedLag:
         self._weight = kept * self._weight + known.sum(axis=1)
         self._steps_since += steps
 
+    def of_rows(self, rows: NDArray[np.int64]) -> DistributedLag:
+        """What was learnt of these rows, -1 being one of which nothing is known yet."""
+        wave_columns = self._moment.shape[1] - self._boxes
+        made = DistributedLag(len(rows), self._boxes, wave_columns)
+        known = rows >= 0
+        for new, old in (
+            (made._gram, self._gram),
+            (made._moment, self._moment),
+            (made._weight, self._weight),
+            (made._errors, self._errors),
+            (made._judged, self._judged),
+            (made._kernel, self._kernel),
+        ):
+            new[known] = old[rows[known]]
+        made._steps_since = self._steps_since
+        return made
+
     def solved(self) -> FloatArray:
         """Requests per announcement and step of delay, by box; shape (n, boxes)."""
         if self._steps_since >= SOLVE_EVERY_STEPS:

@@ -21,20 +21,34 @@ from models.flash_crowd import BurstHabits
 from models.forecast import (
     QUANTILE_LEVELS,
     ForecastBatch,
-    ForecastCode,
     ForecastReason,
     Horizon,
 )
+from models.forgetting import forgot, less_of_mix, less_of_points, newly_shifted
+from models.level_record import LevelRecord, looked
 from models.missing_history import SAMPLES_MIN, is_fresh
-from models.origin_run import LEVELS, features_of
+from models.origin_run import LEVELS, counts_at, features_of
 from models.origin_windows import RECENT_STEPS_MIN, outcomes
 from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.sampling_noise import recent_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
-from models.sight import POINTS, Sight, Window, see
+from models.sight import Sight, Window, see
+from models.skill import Rung
+from models.standing import (
+    LAST,
+    Standing,
+    in_force,
+    is_demoted,
+    learn_standing,
+    reference_points,
+    seasonal_points,
+)
 from models.step_windows import IntArray, StepWindows, step_windows
 from models.surprises import Known, calmed, raised
+from models.told_forecast import fallen, with_lacking
+from models.trust import Evidence, findings, with_findings
+from models.upstream_columns import Leads, upstream_columns, with_upstream
 
 OUTCOMES_MIN = 60.0
 """With fewer outcomes behind it a row's mix and calibration say less than the cascade."""
@@ -51,9 +65,11 @@ class Ensemble:
     `floor` (n,) is the rate below which shape is noise, `base` (n, levels) the quantiles of the
     mix's own errors in units of its scale, `learnt_to_s` the instant before which every outcome was
     learnt, `trees_to_s` the end of what the trees were trained on. `said` are the reasons of rows
-    the ensemble speaks for, `habits` how bursts of each row went on; a stored model has none.
+    the ensemble speaks for, `habits` how bursts of each row went on.
     `noise` (n,) is the variance that sampling had added when the row was learnt, as a share of its
-    squared scale.
+    squared scale. `leads` says whose demand goes ahead of whose; None for nobody.
+    `standing` says which rows a simpler method forecasts instead, `record` what their levels did,
+    and `told` is what they say of themselves with all that.
     """
 
     cascade: Cascade = dataclasses.field(default_factory=Cascade)
@@ -69,6 +85,10 @@ class Ensemble:
     said: tuple[ForecastReason, ...] = ()
     habits: BurstHabits | None = None
     noise: FloatArray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    standing: Standing | None = None
+    record: LevelRecord | None = None
+    told: tuple[ForecastReason, ...] = ()
+    leads: Leads | None = None
 
     @property
     def name(self) -> str:
@@ -90,7 +110,7 @@ class Ensemble:
     def reason(self, row: int) -> ForecastReason:
         """What a fitted row is forecast by."""
         if self.usable[row]:
-            return self.said[row]
+            return self.told[row]
         assert self.cascade.model is not None
         return self.cascade.model.reasons[row]
 
@@ -105,8 +125,10 @@ class Ensemble:
     def forecast(self, batch: SeriesBatch, horizon: Horizon) -> ForecastBatch:
         """See `Forecaster`. Raises `ValueError` for a batch on another step."""
         made = self.cascade.forecast(batch, horizon)
-        if self.points is None or self.mix is None or not batch.values.shape[1]:
+        if not batch.values.shape[1]:
             return made
+        if self.points is None or self.mix is None:
+            return self._with_lacking(made, batch, horizon, None)
         if batch.step_s != self.step_s:
             raise ValueError(f"learnt on steps of {self.step_s} s, asked for {batch.step_s} s")
         rows = rows_of(self.keys, batch.keys)
@@ -117,13 +139,17 @@ class Ensemble:
         # A level of minutes without an hour before it says less than a trained shape beneath.
         newest_steps = batch.values[:, -RECENT_STEPS_MIN:]
         answers &= np.isfinite(newest_steps).sum(axis=1) >= SAMPLES_MIN
-        peak = made.peak.copy()
+        peak, rung = made.peak.copy(), np.zeros(len(rows), np.int64)
         for window, places in same_windows(windows, answers):
             some = part_of(batch, places)
-            sight = see(some, newest, window, self.floor[rows[places]])
-            mixed = self._made(sight, rows[places], 0)
-            peak[places] = self._with_sampling(mixed, some, rows[places])
+            sight = self._seen(batch, newest, window, places, rows)
+            mixed, rung[places] = self._in_force(some, sight, window, rows[places])
+            peak[places] = self._with_sampling(mixed, some, rows[places], rung[places])
+        made = self._with_lacking(made, batch, horizon, answers)
         made = self._merged(made, peak, rows, answers)
+        if self.standing is not None:
+            wanted = np.where(answers, self.standing.skill.rung[np.maximum(rows, 0)], 0)
+            made = fallen(made, wanted, rung, self.told, rows)
         beneath = self.cascade.model
         if self.habits is None or beneath is None or beneath.keys != self.keys:
             return made
@@ -148,17 +174,47 @@ class Ensemble:
             origins = np.arange(max(newest - count + 1, 0), newest + 1)
             if len(origins):
                 state = state._learn_rows(batch, origins, window, places)
-        return dataclasses.replace(state, learnt_to_s=batch.end_s)
+        state = dataclasses.replace(state, learnt_to_s=batch.end_s)
+        return state.looking(batch).telling()
+
+    def looking(self, batch: SeriesBatch) -> Ensemble:
+        """With a new look at levels; what was learnt before a shift that has just shown counts for
+        little. `batch` must be without outages."""
+        beneath = self.cascade.model
+        if self.record is None or beneath is None or beneath.keys != self.keys:
+            return self
+        record = looked(self.record, batch, beneath.profile)
+        rows = newly_shifted(record, float(batch.end_s))
+        if not len(rows) or self.points is None or self.mix is None:
+            return dataclasses.replace(self, record=record)
+        points = less_of_points(self.points.rows(rows), record.factor[rows])
+        mixed = less_of_mix(self.mix.rows(rows), record.factor[rows])
+        return dataclasses.replace(
+            self,
+            record=forgot(record, rows),
+            points=self.points.with_rows(rows, points),
+            mix=self.mix.with_rows(rows, mixed),
+        )
+
+    def telling(self) -> Ensemble:
+        """With what each row says of itself written anew from what was learnt."""
+        if self.standing is None or self.record is None:
+            return dataclasses.replace(self, told=self.said)
+        shifts = self.record.shifts_at(float(self.learnt_to_s))
+        evidence = Evidence(self.record.days, shifts, self.standing.skill)
+        reasons = with_findings(self.said, findings(evidence), self.standing.skill)
+        return dataclasses.replace(self, told=reasons)
 
     def _learn_rows(
         self, batch: SeriesBatch, origins: IntArray, window: Window, places: IntArray
     ) -> Ensemble:
         some = part_of(batch, places)
-        sight = see(some, origins, window, self.floor[places])
+        sight = self._seen(batch, origins, window, places, np.arange(len(batch.keys)))
         outcome = outcomes(some.values, origins, window.first, window.stop)
+        seasons = seasonal_points(some.values, origins, window, self.step_s)
         state = self
         for place in range(len(origins)):
-            made, located = state._located(sight, places, place)
+            made, located = state._located(sight, places, place, window)
             actual = outcome[:, place]
             assert state.points is not None
             assert state.mix is not None
@@ -169,26 +225,104 @@ class Ensemble:
                 actual,
                 float(self.step_s),
             )
-            mixed = learn_mix(state.mix.rows(places), made, actual, LEVELS, float(self.step_s))
+            mixed = learn_mix(
+                state.mix.rows(places),
+                made,
+                actual,
+                LEVELS,
+                elapsed_s=float(self.step_s),
+                reach_s=float(window.stop * self.step_s),
+            )
             state = dataclasses.replace(
                 state,
                 points=state.points.with_rows(places, points),
                 mix=state.mix.with_rows(places, mixed),
             )
+            here = sight.points[:, place, LAST], seasons[:, place]
+            state = state._compared(places, made, here, actual, window)
         return state
 
-    def _made(self, sight: Sight, rows: IntArray, place: int) -> Mixed:
-        return self._located(sight, rows, place)[0]
+    def _with_lacking(
+        self,
+        made: ForecastBatch,
+        batch: SeriesBatch,
+        horizon: Horizon,
+        answers: NDArray[np.bool_] | None,
+    ) -> ForecastBatch:
+        windows = step_windows(horizon, len(batch.keys), batch.step_s)
+        by_mix = np.zeros(len(batch.keys), bool) if answers is None else answers
+        return with_lacking(made, batch.values, windows.stop + int(OUTCOMES_MIN), by_mix)
 
-    def _with_sampling(self, mixed: Mixed, batch: SeriesBatch, rows: IntArray) -> FloatArray:
+    def _compared(
+        self,
+        places: IntArray,
+        made: Mixed,
+        here: tuple[FloatArray, FloatArray],
+        outcome: FloatArray,
+        window: Window,
+    ) -> Ensemble:
+        """With what an outcome says of the mix and of what it must beat; `here` are the last
+        values (n,) and the seasonal ones (n, 2) at the origin."""
+        if self.standing is None:
+            return self
+        own = self.standing.rows(places)
+        points = reference_points(here[0][:, None], here[1][:, None], own.season_days)[:, 0]
+        learnt = learn_standing(
+            own,
+            made.quantiles,
+            points,
+            outcome,
+            elapsed_s=float(self.step_s),
+            hold_s=float((window.stop - window.first) * self.step_s),
+        )
+        return dataclasses.replace(self, standing=self.standing.with_rows(places, learnt))
+
+    def _in_force(
+        self, batch: SeriesBatch, sight: Sight, window: Window, rows: IntArray
+    ) -> tuple[Mixed, IntArray]:
+        """The mix at the newest moment, or what stands in for it, and the rung of each row."""
+        made = self._located(sight, rows, 0, window)[0]
+        demoted = np.zeros(0, np.int64)
+        if self.standing is not None:
+            demoted = np.flatnonzero(is_demoted(self.standing)[rows])
+        rung = np.zeros(len(rows), np.int64)
+        if self.standing is None or not len(demoted):
+            return made, rung
+        own, newest = self.standing.rows(rows[demoted]), np.asarray([batch.values.shape[1]])
+        seasons = seasonal_points(batch.values, newest, window, self.step_s)[demoted]
+        points = reference_points(sight.points[demoted][:, :, LAST], seasons, own.season_days)
+        quantiles = made.quantiles.copy()
+        quantiles[demoted], rung[demoted] = in_force(own, quantiles[demoted], points[:, 0])
+        return dataclasses.replace(made, quantiles=quantiles), rung
+
+    def _seen(
+        self, batch: SeriesBatch, origins: IntArray, window: Window, places: IntArray,
+        rows: IntArray,
+    ) -> Sight:  # fmt: skip
+        """The sight of some places of a batch, and what their callers foretell; `rows` are our rows
+        of the whole batch."""
+        sight = see(part_of(batch, places), origins, window, self.floor[rows[places]])
+        if self.leads is None:
+            return with_upstream(sight, None)
+        leads = self.leads.rows(rows)
+        return with_upstream(sight, upstream_columns(batch.values, leads, places, origins, window))
+
+    def _with_sampling(
+        self, mixed: Mixed, batch: SeriesBatch, rows: IntArray, rung: IntArray
+    ) -> FloatArray:
         """Wider by what sampling adds now beyond what it added to the errors that were learnt."""
         if batch.sampling_variance is None:
             return mixed.quantiles
         now = recent_noise(batch, np.asarray([batch.values.shape[1]]))[:, 0]
+        # The last value is one step, not a mean of several.
+        alone = np.nan_to_num(batch.sampling_variance[:, -1])
+        now = np.where(rung == int(Rung.LAST_VALUE), alone, now)
         excess = np.maximum(now - self.noise[rows] * mixed.scale**2, 0.0)
         return np.maximum(with_noise(mixed.quantiles, excess, self.levels, axis=1), 0.0)
 
-    def _located(self, sight: Sight, rows: IntArray, place: int) -> tuple[Mixed, Located]:
+    def _located(
+        self, sight: Sight, rows: IntArray, place: int, window: Window
+    ) -> tuple[Mixed, Located]:
         """The mixed quantiles of some rows at one origin of a sight, and the points behind them."""
         assert self.points is not None
         assert self.mix is not None
@@ -198,10 +332,11 @@ class Ensemble:
         own = located.point[:, None] + located.scale[:, None] * self.base[rows]
         shape = (len(rows), KINDS, len(QUANTILE_LEVELS))
         trees = np.full(shape, np.nan)
+        at = Located(*(array[:, None] for array in located))
         if self.trees is not None and len(rows):
-            at = Located(*(array[:, None] for array in located))
             trees = self.trees.quantiles(features_of(here, at), at, here)[:, 0]
-        return mix(members_of(own, trees), located.scale, self.mix.rows(rows)), located
+        members = members_of(own, trees, counts_at(here, at, window)[:, 0])
+        return mix(members, located.scale, self.mix.rows(rows)), located
 
     def _merged(
         self, made: ForecastBatch, peak: FloatArray, rows: IntArray, answers: NDArray[np.bool_]
@@ -216,9 +351,9 @@ class Ensemble:
         steps[whole] = np.sort(
             np.where(np.isfinite(scaled), scaled, peak[whole][:, :, None]), axis=1
         )
-        reasons = list(made.reasons)
+        reasons, told = list(made.reasons), self.told or self.said
         for place in np.flatnonzero(whole):
-            reasons[place] = self.said[rows[place]]
+            reasons[place] = told[rows[place]]
         return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))
 
 
@@ -247,18 +382,4 @@ def part_of(batch: SeriesBatch, places: IntArray) -> SeriesBatch:
         batch.step_s,
         batch.values[places],
         None if variance is None else variance[places],
-    )
-
-
-def reasons_of(points: PointState, with_trees: bool) -> tuple[ForecastReason, ...]:
-    """What rows with a forecast say; written once at fit, so that a forecast formats nothing."""
-    best = points.loss.argmin(axis=1)
-    corrected = ", corrected by trees," if with_trees else ","
-    return tuple(
-        ForecastReason(
-            ForecastCode.ENSEMBLE,
-            f"mix of {len(POINTS)} candidates led by {POINTS[lead]}{corrected} calibrated on "
-            f"{seen:.0f} past peaks",
-        )
-        for lead, seen in zip(best, points.seen, strict=True)
     )

@@ -8,23 +8,30 @@ that their weight is earned. It must never learn from demand after the end of th
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from models.cascade import Cascade, fit_cascade
-from models.ensemble import Ensemble, part_of, reasons_of, same_windows
-from models.error_trees import KINDS, ErrorTrees, fit_error_trees, tree_quantiles
+from models.ensemble import Ensemble, part_of, same_windows
+from models.ensemble_reasons import reasons_of
+from models.error_trees import MEMBERS, ErrorTrees, fit_error_trees, tree_quantiles
 from models.forecast import QUANTILE_LEVELS, Horizon
 from models.level_fit import rate_floor
+from models.level_record import new_level_record
 from models.one_thread import one_thread
 from models.origin_run import Run, conformal_at, run_mix, run_points
 from models.point_mix import PointState, new_point_state
 from models.quantile_mix import MixState, new_mix_state
 from models.sampling_noise import recent_noise
-from models.series import FloatArray, SeriesBatch
+from models.series import FloatArray, SeriesBatch, in_double, rows_of
 from models.sight import DAY_S
+from models.standing import new_standing, walked
 from models.step_windows import IntArray, step_windows
 from models.surprises import learnt_habits, without_outages
+from models.upstream import PAIRS_MIN, find_links, spread_origins
+from models.upstream_columns import Leads, leads_of, told_by, upstream_columns
+from models.upstream_pairs import NO_CALLERS, Callers, likely_pairs
 
 SEEN_MAX = 60_000
 """Origins looked at in all rows together; five thousand cost about a second."""
@@ -38,13 +45,33 @@ YOUNG_SHARE = 0.5
 """A short history grows quickly: trees are grown again when it is half as long again."""
 
 
-@one_thread()
+class HeldOut(NamedTuple):
+    """What the mix said of the newest origins, from trees that had not seen them.
+
+    The rows of `run` are the rows `places` of the history; `quantiles` (n, o, levels) belong to its
+    origins from place `start` on.
+    """
+
+    run: Run
+    places: IntArray
+    start: int
+    quantiles: FloatArray
+
+
+class Judged(NamedTuple):
+    """A fit, and what can be said of it; `held_out` is empty where nothing was learnt anew."""
+
+    ensemble: Ensemble
+    held_out: tuple[HeldOut, ...] = ()
+
+
 def fit_ensemble(
     history: SeriesBatch,
     horizon: Horizon,
     prior: Ensemble | None = None,
     former: Ensemble | None = None,
     *,
+    callers: Callers = NO_CALLERS,
     trees_age_s: float = TREES_AGE_S,
     seed: int = 0,
 ) -> Ensemble:
@@ -52,26 +79,46 @@ def fit_ensemble(
 
     `prior` is a trained model: its cascade stands in for series whose history is short, and its
     trees answer while they are young. `former` is what was fitted before to the same series: what
-    it learnt online is kept, and its trees too while they are young. Same input and seed, same
-    result.
+    it learnt online is kept, and its trees too while they are young. `callers` says which modules
+    call a module; those of others are looked for. Same input and seed, same result.
     """
+    return fit_and_judge(
+        history, horizon, prior, former, callers=callers, trees_age_s=trees_age_s, seed=seed
+    ).ensemble
+
+
+@one_thread()
+def fit_and_judge(
+    history: SeriesBatch,
+    horizon: Horizon,
+    prior: Ensemble | None = None,
+    former: Ensemble | None = None,
+    *,
+    callers: Callers = NO_CALLERS,
+    trees_age_s: float = TREES_AGE_S,
+    seed: int = 0,
+) -> Judged:
+    """Fit as `fit_ensemble` does, and keep what the mix said of origins held out from its trees."""
+    history = in_double(history)
     cascade = fit_cascade(history, horizon, prior.cascade if prior else None)
     known = former if _goes_on(history, former) else None
     if known is not None and _are_young(known, history, trees_age_s):
-        return dataclasses.replace(known, cascade=cascade)
+        return Judged(dataclasses.replace(known, cascade=cascade))
     history, cascade = _without_outages(history, horizon, prior, cascade)
     windows = step_windows(horizon, len(history.keys), history.step_s)
     floor = rate_floor(history)
+    leads = _leads(history, prior, callers)
     runs, places = [], []
     for window, some in same_windows(windows, np.ones(len(history.keys), bool)):
         origins = past_origins(history, window.stop)
         if not len(origins):
             continue
-        part = part_of(history, some)
-        runs.append(run_points(part, origins, window, floor[some], new_point_state(len(some))))
+        part, state = part_of(history, some), new_point_state(len(some))
+        told = upstream_columns(history.values, leads, some, origins, window)
+        runs.append(run_points(part, origins, window, floor[some], state, told=told))
         places.append(some)
     if not runs:
-        return Ensemble(cascade)
+        return Judged(Ensemble(cascade))
     assert cascade.model is not None
     groups = [(run.window, some) for run, some in zip(runs, places, strict=True)]
     fitted = Ensemble(
@@ -82,17 +129,36 @@ def fit_ensemble(
         learnt_to_s=history.end_s,
         habits=learnt_habits(history, cascade.model.profile, groups),
         noise=_sampling_share(history, runs, places),
+        leads=leads,
     )
     trees = _trees(runs, history, prior, seed)
     fitted = dataclasses.replace(fitted, trees=trees[0], trees_to_s=trees[1])
     if known is not None:
         learnt = known.learn(history, horizon)
-        return _finished(fitted, runs, places, learnt.points, learnt.mix)
-    mix, were_tried = _mixed(runs, places, history, prior, seed)
+        again = _finished(fitted, runs, places, learnt.points, learnt.mix)
+        again = dataclasses.replace(again, standing=learnt.standing, record=learnt.record)
+        return Judged(again.looking(history).telling())
+    mix, were_tried, held_out = _mixed(runs, places, history, prior, seed)
     if not were_tried:
         # They would weigh as much as what has proved itself.
         fitted = dataclasses.replace(fitted, trees=None)
-    return _finished(fitted, runs, places, None, mix)
+    fitted = _finished(fitted, runs, places, None, mix)
+    fitted = _with_standing(fitted, held_out, history)
+    if former is not None and former.keys == fitted.keys and former.step_s == fitted.step_s:
+        # Whatever else is begun anew: who forecasts does not change because of a fit.
+        standing = former.learn(history, horizon).standing or fitted.standing
+        fitted = dataclasses.replace(fitted, standing=standing).telling()
+    return Judged(fitted, held_out)
+
+
+def _leads(history: SeriesBatch, prior: Ensemble | None, callers: Callers) -> Leads:
+    """Who leads whom in this history; in one too short to tell, what the trained model knows."""
+    can_tell = len(spread_origins(history.values.shape[1], PAIRS_MIN)) >= PAIRS_MIN
+    trained = None if prior is None or prior.step_s != history.step_s else prior.leads
+    if not can_tell and prior is not None and trained is not None:
+        return trained.rows(rows_of(prior.keys, history.keys))
+    links = find_links(history, likely_pairs(history, callers))
+    return leads_of(links, len(history.keys))
 
 
 def _without_outages(
@@ -140,8 +206,26 @@ def _finished(
         points=state,
         mix=mix,
         base=base,
-        said=reasons_of(state, fitted.trees is not None),
+        said=reasons_of(
+            state,
+            fitted.trees is not None,
+            told_by(fitted.leads, fitted.keys, fitted.step_s),
+        ),
     )
+
+
+def _with_standing(
+    fitted: Ensemble, held_out: tuple[HeldOut, ...], history: SeriesBatch
+) -> Ensemble:
+    """With how the mix did against what it must beat, and what levels did; history is calm."""
+    standing = new_standing(len(history.keys))
+    for part in held_out:
+        values = part_of(history, part.places).values
+        own = walked(part.run, values, part.quantiles, part.start)
+        standing = standing.with_rows(part.places, own)
+    record = new_level_record(len(history.keys))
+    fitted = dataclasses.replace(fitted, standing=standing, record=record)
+    return fitted.looking(history).telling()
 
 
 def _goes_on(history: SeriesBatch, former: Ensemble | None) -> bool:
@@ -198,17 +282,19 @@ def _mixed(
     history: SeriesBatch,
     prior: Ensemble | None,
     seed: int,
-) -> tuple[MixState, bool]:
-    """The mix, learnt on the newest origins from trees that did not see them, and whether there
-    were enough origins before them for such trees."""
-    state = new_mix_state(len(history.keys), KINDS + 1, len(QUANTILE_LEVELS))
+) -> tuple[MixState, bool, tuple[HeldOut, ...]]:
+    """The mix, learnt on the newest origins from trees that did not see them, whether there were
+    enough origins before them for such trees, and what it said on the way."""
+    state = new_mix_state(len(history.keys), MEMBERS, len(QUANTILE_LEVELS))
     starts = [int(len(run.origins) * (1.0 - WARM_SHARE)) for run in runs]
     unseen = min(int(run.origins[start]) for run, start in zip(runs, starts, strict=True))
     warm = fit_error_trees(runs, unseen, seed)
     if warm is None and prior is not None and prior.step_s == history.step_s:
         warm = prior.trees
+    said = []
     for run, some, start in zip(runs, places, starts, strict=True):
         asked = tree_quantiles(warm, run, start, len(run.origins))
-        learnt = run_mix(run, state.rows(some), start, len(run.origins), asked)[1]
+        quantiles, learnt = run_mix(run, state.rows(some), start, len(run.origins), asked)
+        said.append(HeldOut(run, some, start, quantiles))
         state = state.with_rows(some, learnt)
-    return state, warm is not None
+    return state, warm is not None, tuple(said)

@@ -18,8 +18,11 @@ from models.origin_run import Run
 from models.point_mix import Located
 from models.series import FloatArray
 from models.sight import Sight
+from models.sparse_counts import KINDS as COUNT_KINDS
 
 KINDS = 2
+MEMBERS = 1 + KINDS + COUNT_KINDS
+"""Of the mix: its own past errors, trees, counts."""
 ROWS_PER_SERIES, ROWS_MAX = 2_500, 16_000
 """Rows in all, fewer for few series; a booster costs about a third of a second for each 10,000."""
 

@@ -1,23 +1,21 @@
-"""Learns what planned events do to demand, and gives the factor by which a profile is multiplied.
+"""Learns what planned events do to demand from those that are over.
 
-A forecaster that works with a profile calls it when it is fitted and multiplies what it expects of
-past and coming steps by `Uplift.factor`. What an event did before is shrunk toward what its owner
-stated, else toward what its category does, else toward no change: parametric empirical Bayes
-(Morris, "Parametric Empirical Bayes Inference", JASA 78, 1983), in the form of the credibility
-factor K / (K + k) of Buehlmann ("Experience rating and credibility", ASTIN Bulletin 4, 1967). It
-must never let an event teach anything about itself: each one's factor is made of those that were
-over before it began.
+`predictor/current_events.py` learns anew as history grows, `predictor/backtest_calendar.py` once.
+What an event did before is shrunk toward what its owner stated, else toward what its category does,
+else toward no change: parametric empirical Bayes (Morris, "Parametric Empirical Bayes Inference",
+JASA 78, 1983), in the form of the credibility factor K / (K + k) of Buehlmann ("Experience rating
+and credibility", ASTIN Bulletin 4, 1967). It must never let an event teach anything about itself:
+each one's factor is made of those that were over before it began.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
 
+from models.one_grid import grid_start_s
 from models.past_occurrences import PastOccurrences, past_occurrences
 from models.planned_events import (
     BODY,
@@ -30,11 +28,10 @@ from models.planned_events import (
 )
 from models.series import ALL_REGIONS, FloatArray, SeriesBatch, SeriesKey
 from models.step_windows import IntArray
+from models.uplift import Uplift, concerned
 
 LOOK_AHEAD_S = 7 * 86_400
 """Only events this near are estimated: a window reaches a day, and a fit is hours old at most."""
-REASON_CODE = "PlannedEvent"
-"""The code of the reason that `Uplift.sentences` are the words of."""
 CREDIBILITY_MIN, CREDIBILITY_MAX = 0.25, 4.0
 """Bounds of k, the number of occurrences that weigh as much as the prior: one occurrence is never
 believed by more than four fifths, and four are always believed by half."""
@@ -43,8 +40,6 @@ PRIOR_OCCURRENCES = 2.0
 """Before anything is measured, two occurrences of one event are taken to differ by some 20 %."""
 EFFECT_DEVIATION = 0.4
 """And an event is taken to change demand by a half up or a third down, as one event's worth."""
-INTERVAL_DEVIATIONS = 1.2816
-"""Four in five occurrences lie within so many standard deviations of a normal distribution."""
 
 
 class _Spreads(NamedTuple):
@@ -63,118 +58,6 @@ class _Estimate(NamedTuple):
     seen: IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class Uplift:
-    """What each planned event is expected to do to each series; made by `learn_uplift`.
-
-    `log_factor` and `deviation` have the shape (events, n + 1, phases): the last row is for a
-    series without any past. `raw` (events, n + 1) is the mean log ratio that was seen during the
-    event, NaN where none was, and `count` (events, n + 1) by how many occurrences. `usual`
-    (events,) marks those that the profile already holds, which change nothing.
-    """
-
-    keys: tuple[SeriesKey, ...]
-    planned: PlannedEvents
-    log_factor: FloatArray
-    deviation: FloatArray
-    raw: FloatArray
-    count: IntArray
-    usual: BoolArray
-    occurrences: PastOccurrences
-
-    def factor(
-        self, keys: tuple[SeriesKey, ...], start_s: int, step_s: int, steps: int
-    ) -> FloatArray:
-        """Demand over usual demand, shape (n, steps), within `FACTOR_MIN` and `FACTOR_MAX`.
-
-        Two events at once are not multiplied: the greatest rise holds, and the deepest fall where
-        nothing rises, since each has learnt while the other went on.
-        """
-        rise, fall = self._logs(self.log_factor, keys, start_s, step_s, steps)
-        log_factor = np.where(rise > 0, rise, fall)
-        return np.asarray(np.exp(np.clip(log_factor, np.log(FACTOR_MIN), np.log(FACTOR_MAX))))
-
-    def log_deviation(
-        self, keys: tuple[SeriesKey, ...], start_s: int, step_s: int, steps: int
-    ) -> FloatArray:
-        """The standard deviation of the log factor, shape (n, steps): by how much a band widens."""
-        widest, _ = self._logs(self.deviation, keys, start_s, step_s, steps)
-        return widest
-
-    def event_steps(
-        self, keys: tuple[SeriesKey, ...], start_s: int, step_s: int, steps: int
-    ) -> BoolArray:
-        """Steps that a profile must not learn from, shape (n, steps)."""
-        return self.planned.mask(keys, start_s, step_s, steps, ~self.usual)
-
-    def sentences(
-        self, keys: tuple[SeriesKey, ...], from_s: float, until_s: float
-    ) -> tuple[str, ...]:
-        """What is planned within [from_s, until_s), in words; empty for a row without anything.
-
-        Of several events the one that changes most is named.
-        """
-        said = [""] * len(keys)
-        strength = np.full(len(keys), -1.0)
-        rows = self._rows(keys)
-        for number, event in enumerate(self.planned.events):
-            if event.start_s >= until_s or event.end_s <= from_s:
-                continue
-            for place, key in enumerate(keys):
-                effect = float(np.abs(self.log_factor[number, rows[place], BODY].mean()))
-                if event.concerns(key) and effect > strength[place]:
-                    strength[place] = effect
-                    said[place] = self._sentence(number, int(rows[place]))
-        return tuple(said)
-
-    def _logs(
-        self,
-        table: FloatArray,
-        keys: tuple[SeriesKey, ...],
-        start_s: int,
-        step_s: int,
-        steps: int,
-    ) -> tuple[FloatArray, FloatArray]:
-        """The highest and the lowest entry over the events of each step, zero without any."""
-        rows = self._rows(keys)
-        rise = np.zeros((len(keys), steps))
-        fall = np.zeros((len(keys), steps))
-        for number, event in enumerate(self.planned.events):
-            first, phase = event.phases(start_s, step_s, steps)
-            if self.usual[number] or not len(phase):
-                continue
-            feels = np.flatnonzero([event.concerns(key) for key in keys])
-            at = np.ix_(feels, np.arange(first, first + len(phase)))
-            found = table[number][rows[feels][:, None], phase]
-            rise[at] = np.maximum(rise[at], found)
-            fall[at] = np.minimum(fall[at], found)
-        return rise, fall
-
-    def _rows(self, keys: tuple[SeriesKey, ...]) -> IntArray:
-        place = {key: row for row, key in enumerate(self.keys)}
-        return np.array([place.get(key, len(self.keys)) for key in keys], dtype=np.int64)
-
-    def _sentence(self, number: int, row: int) -> str:
-        event = self.planned.events[number]
-        head = f"{event.name} {_span(event)}"
-        if self.usual[number]:
-            return f"{head} takes place on most days and is part of what is usual"
-        count = int(self.count[number, row])
-        effect = self.log_factor[number, row, BODY].mean()
-        reach = INTERVAL_DEVIATIONS * self.deviation[number, row, BODY].mean()
-        low, high = np.exp(effect - reach), np.exp(effect + reach)
-        taken = f"taken {np.exp(effect):.1f}-fold ({low:.1f} to {high:.1f})"
-        if count:
-            times = f"past {count}" if count > 1 else "the one before it"
-            seen = np.exp(self.raw[number, row])
-            return f"{head}, {times} changed demand {seen:.1f}-fold, {taken}"
-        if event.stated_factor is not None:
-            return f"{head}, no past; {event.stated_factor:.1f}-fold is stated, {taken}"
-        if effect != 0.0:
-            return f"{head}, no past of its own; by its category {event.category} {taken}"
-        return f"{head} has no past and states no uplift: nothing is changed"
-
-
 def learn_uplift(
     history: SeriesBatch,
     planned: PlannedEvents,
@@ -187,12 +70,13 @@ def learn_uplift(
     for some regions counts for that share of it, or in full where the shares are not told.
     """
     past = past_occurrences(history, planned, former)
+    start_s = grid_start_s(history)
     near_until_s = history.end_s + LOOK_AHEAD_S
     near = np.array(
-        [e.until_s > history.start_s and e.from_s < near_until_s for e in planned.events],
+        [e.until_s > start_s and e.from_s < near_until_s for e in planned.events],
         dtype=bool,
     )
-    usual = planned.usual(history.start_s, history.end_s)[near]
+    usual = planned.usual(start_s, history.end_s)[near]
     planned = PlannedEvents(tuple(planned.events[number] for number in np.flatnonzero(near)))
     rows = len(history.keys) + 1
     unseen = np.full((len(past.groups), 1, len(PHASES)), np.nan)
@@ -207,16 +91,32 @@ def learn_uplift(
         stated = _stated(event, history.keys, region_shares or {})
         made.append(_estimate(event, past, ratio[:over], spreads[over], stated))
     shape = (len(made), rows, len(PHASES))
+    log_factor = np.array([one.log_factor for one in made]).reshape(shape)
     return Uplift(
         history.keys,
         planned,
-        np.array([one.log_factor for one in made]).reshape(shape),
+        log_factor,
         np.array([one.deviation for one in made]).reshape(shape),
         np.array([one.raw for one in made]).reshape(shape[:2]),
         np.array([one.seen for one in made], dtype=np.int64).reshape(shape[:2]),
         usual,
         past,
+        _measured_or(log_factor, planned, past),
+        tuple(concerned(event, history.keys) for event in planned.events),
     )
+
+
+def _measured_or(expected: FloatArray, planned: PlannedEvents, past: PastOccurrences) -> FloatArray:
+    """What each event did where that was measured, else what was expected of it; same shape."""
+    found = expected.copy()
+    number_of = {(one.group(), one.start_s): at for at, one in enumerate(planned.events)}
+    for place, occurrence in enumerate(zip(past.groups, past.start_s.tolist(), strict=True)):
+        number = number_of.get(occurrence)
+        if number is not None:
+            measured = past.log_ratio[place]
+            known = np.isfinite(measured)
+            found[number, :-1] = np.where(known, measured, found[number, :-1])
+    return found
 
 
 def _estimate(
@@ -302,11 +202,3 @@ def _stated(
     stated = np.zeros((len(keys) + 1, len(PHASES)))
     stated[:, BODY] = np.log(factor)[:, None]
     return stated
-
-
-def _span(event: PlannedEvent) -> str:
-    """`14:00 to 15:00 UTC` with its dates."""
-    start = datetime.fromtimestamp(event.start_s, UTC)
-    end = datetime.fromtimestamp(event.end_s, UTC)
-    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
-    return f"{start:%Y-%m-%d %H:%M} to {last} UTC"

@@ -72,7 +72,7 @@ def newest_steps(batch: SeriesBatch, steps: int) -> SeriesBatch:
 
 
 def some_rows(batch: SeriesBatch, rows: np.ndarray) -> SeriesBatch:
-    """The batch with these rows only."""
+    """The batch with these rows only, and nothing older than it."""
     keys = tuple(batch.keys[row] for row in rows)
     variance = batch.sampling_variance
     return dataclasses.replace(
@@ -80,4 +80,5 @@ def some_rows(batch: SeriesBatch, rows: np.ndarray) -> SeriesBatch:
         keys=keys,
         values=batch.values[rows],
         sampling_variance=None if variance is None else variance[rows],
+        coarser=None,
     )

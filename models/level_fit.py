@@ -17,7 +17,7 @@ from models.level_model import BY_ROW, LevelModel, widened
 from models.missing_history import missing_reason, samples_needed
 from models.past_errors import calibrate
 from models.profile import LearntProfile, Profile
-from models.series import FloatArray, SeriesBatch
+from models.series import FloatArray, SeriesBatch, in_double
 from models.step_windows import StepWindows, step_windows
 
 FLOOR_SHARE = 0.01
@@ -38,6 +38,7 @@ def fit_level_model(
     history: SeriesBatch, horizon: Horizon, learnt: LearntProfile, code: ForecastCode
 ) -> LevelModel:
     """Measure past errors under a learnt profile; rows with too few samples become NaN."""
+    history = in_double(history)
     windows = step_windows(horizon, len(history.keys), history.step_s)
     floor = rate_floor(history)
     found = calibrate(history, learnt.known_then, floor, windows)

@@ -111,7 +111,8 @@ class LevelModel:
         start_s = batch.end_s - recent * self.step_s
         known = np.maximum(rows, 0)
         expected = self.profile.at(known, start_s, self.step_s, recent + ahead)
-        demand = batch.values[:, batch.values.shape[1] - recent :]
+        newest = slice(batch.values.shape[1] - recent, None)
+        demand = batch.values[:, newest].astype(np.float64, copy=False)
         weights = (
             recent_weights(self.step_s)[-recent:] if recent else recent_weights(self.step_s)[:0]
         )
@@ -119,7 +120,7 @@ class LevelModel:
         levels[(rows < 0) | ~is_fresh(demand, self.step_s)] = np.nan
         noise = None
         if batch.sampling_variance is not None and recent:
-            variance = batch.sampling_variance[:, -recent:]
+            variance = batch.sampling_variance[:, newest].astype(np.float64, copy=False)
             usual = self.usual[known]
             noise = level_noise(variance, demand, expected[:, :recent], weights, usual)
         future = expected[:, recent:]

@@ -6,14 +6,25 @@ and on a busy machine threads that wait for each other make a fit many times slo
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """For the whole process, until it ends: fits run one at a time."""
-    with threadpool_limits(limits=1):
+    with _found().limit(limits=1):
         yield
+
+
+def _found() -> ThreadpoolController:
+    """Its libraries are looked up through a callback from C, in which an interrupt would be lost:
+    it waits until they are found."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return ThreadpoolController()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -9,22 +9,35 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from models.calibration import conformal_quantiles
 from models.forecast import QUANTILE_LEVELS
 from models.origin_windows import outcomes
-from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
+from models.point_mix import (
+    LAST,
+    LEAST_SCALE_SHARE,
+    Located,
+    PlaceSeen,
+    PointState,
+    learn_outcome,
+    locate,
+    new_point_state,
+)
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
-from models.series import FloatArray, SeriesBatch
-from models.sight import Sight, Window, see
+from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.sight import DAY_S, POINTS, Sight, Window, see
+from models.sparse_counts import count_quantiles
 from models.step_windows import IntArray
+from models.upstream_columns import with_upstream
 
 CONFORMAL_SPAN_S = 7 * 86_400
 """A week of errors: every weekday once, and not what was usual a month ago."""
 CONFORMAL_REFRESHES = 64
 LEVELS = np.asarray(QUANTILE_LEVELS)
+RECENT_MEAN = POINTS.index("smoothed-12")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +88,18 @@ class Run:
 
 
 def run_points(
-    batch: SeriesBatch, origins: IntArray, window: Window, floor: FloatArray, state: PointState
+    batch: SeriesBatch,
+    origins: IntArray,
+    window: Window,
+    floor: FloatArray,
+    state: PointState,
+    *,
+    told: FloatArray | None = None,
 ) -> Run:
-    """See every origin and walk the point mix over them; shapes as in `see`."""
+    """See every origin and walk the point mix over them; shapes as in `see`. `told` is what callers
+    foretell of these rows, see `upstream_columns`."""
     step_s, steps = batch.step_s, batch.values.shape[1]
-    sight = see(batch, origins, window, floor)
+    sight = with_upstream(see(batch, origins, window, floor), told)
     outcome = outcomes(batch.values, origins, window.first, window.stop)
     located: list[Located] = []
     learnt = 0
@@ -101,15 +121,36 @@ def run_points(
 
 def features_of(sight: Sight, located: Located) -> FloatArray:
     """What trees are asked with at each origin, shape (n, o, f): the sight's features, and where
-    the mix and its candidates stand, relative to the level."""
+    the mix and its candidates stand, relative to the level, to one another and to the last days."""
     level = sight.level[:, :, None]
+    point, scale = located.point[:, :, None], located.scale[:, :, None]
+    least = LEAST_SCALE_SHARE * level
+    # Against days, too: a quiet level makes everything relative to it large.
+    usual = np.maximum(located.usual[:, :, None], least)
+    usual_error = np.maximum(located.errors[:, :, 2:], least)
     columns = (
         located.unbiased / level,
-        located.point[:, :, None] / level,
-        located.scale[:, :, None] / level,
+        point / level,
+        scale / level,
         located.errors / level,
+        (located.unbiased - point) / scale,
+        level / usual,
+        sight.points[:, :, LAST, None] / usual,
+        point / usual,
+        scale / usual,
+        usual_error / usual,
+        scale / usual_error,
+        located.errors[:, :, :2] / usual_error,
     )
     return np.concatenate([sight.features, *(one.astype(np.float32) for one in columns)], axis=2)
+
+
+@cache
+def feature_count() -> int:
+    """How many features trees are asked with, whatever the window: `f` of `features_of`."""
+    nothing = SeriesBatch((SeriesKey("", ""),), 0, DAY_S, np.zeros((1, 1)))
+    run = run_points(nothing, np.array([1]), Window(0, 1), np.ones(1), new_point_state(1))
+    return int(run.features.shape[2])
 
 
 def conformal_at(run: Run, until: int) -> FloatArray:
@@ -135,6 +176,8 @@ def run_mix(
     made: list[Mixed] = []
     pending = 0
     base = conformal_at(run, start)
+    _, located, sight = run.between(start, stop)
+    counts = counts_at(sight, located, run.window)
     for place in range(start, stop):
         if place % every == 0:
             base = conformal_at(run, place)
@@ -145,14 +188,25 @@ def run_mix(
             pending += 1
         point, scale = run.located.point[:, place], run.located.scale[:, place]
         own = point[:, None] + scale[:, None] * base
-        members = members_of(own, trees[:, place - start])
+        members = members_of(own, trees[:, place - start], counts[:, place - start])
         made.append(mix(members, scale, state))
     return np.stack([one.quantiles for one in made], axis=1), state
 
 
+def counts_at(sight: Sight, located: Located, window: Window) -> FloatArray:
+    """What counts of events say at each origin, shape (n, o, kinds, levels); NaN for busy rows."""
+    recent = sight.points[:, :, RECENT_MEAN]
+    return count_quantiles(recent, located.usual, located.unit, window.stop - window.first, LEVELS)
+
+
 def _learn(run: Run, state: MixState, place: int, made: Mixed) -> MixState:
     return learn_mix(
-        state, made, run.outcome[:, place], LEVELS, elapsed_s(run.origins, place, run.step_s)
+        state,
+        made,
+        run.outcome[:, place],
+        LEVELS,
+        elapsed_s=elapsed_s(run.origins, place, run.step_s),
+        reach_s=float(run.window.stop * run.step_s),
     )
 
 

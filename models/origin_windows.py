@@ -20,6 +20,8 @@ LEVEL_HALF_LIFE_S = 1800.0
 """What everything is relative to: an hour's mean would lag a ramp, minutes are noise."""
 RECENT_STEPS_MIN, RECENT_STEPS_MAX = 60, 240
 """Eight half-lives of the level, so that what is cut off weighs less than a half per cent."""
+FEW_ENDS = 16
+"""Up to here each stretch is copied by itself; what lies between them is then never touched."""
 
 
 class Recent(NamedTuple):
@@ -82,8 +84,13 @@ def outcomes(values: FloatArray, origins: IntArray, first: int, stop: int) -> Fl
 
 
 def before(values: FloatArray, ends: IntArray, length: int) -> FloatArray:
-    """The `length` steps before each end, shape (n, ends, length); NaN before the first step."""
+    """The `length` steps before each end, shape (n, ends, length); NaN before the first step.
+
+    In float64, however they are kept: what is read here is added up.
+    """
     ends = np.asarray(ends)
+    if len(ends) <= FEW_ENDS:
+        return _one_by_one(values, ends, length)
     low = max(int(ends.min(initial=0)) - length, 0)
     high = max(int(ends.max(initial=0)), low)
     lead = max(low + length - max(int(ends.min(initial=0)), 0), 0)
@@ -92,4 +99,14 @@ def before(values: FloatArray, ends: IntArray, length: int) -> FloatArray:
         part = np.pad(part, ((0, 0), (length - part.shape[1], 0)), constant_values=np.nan)
     place = ends - (high - part.shape[1]) - length
     windows = sliding_window_view(part, length, axis=1)[:, np.maximum(place, 0)]
-    return np.where((place >= 0)[None, :, None], windows, np.nan)
+    found = np.where((place >= 0)[None, :, None], windows, np.nan)
+    return found.astype(np.float64, copy=False)
+
+
+def _one_by_one(values: FloatArray, ends: IntArray, length: int) -> FloatArray:
+    found = np.full((values.shape[0], len(ends), length), np.nan)
+    for place, end in enumerate(ends.tolist()):
+        known = min(end, length)
+        if known > 0:
+            found[:, place, length - known :] = values[:, end - known : end]
+    return found

@@ -13,6 +13,7 @@ and never less than the share of such steps in the series' own past. A run that 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray
-from models.usual_low import COLLAPSE_SHARE, usual_low
+from models.usual_low import COLLAPSE_SHARE, DAY_S, newest_low, usual_low
 
 BoolArray = NDArray[np.bool_]
 
@@ -79,17 +80,26 @@ class Outages:
 
 
 def find_outages(
-    batch: SeriesBatch, expected: FloatArray, rules: OutageRules | None = None
+    batch: SeriesBatch,
+    expected: FloatArray,
+    rules: OutageRules | None = None,
+    *,
+    newest_only: bool = False,
 ) -> Outages:
     """Find every collapse; `expected` (n, steps) is the profile, ones where there is none.
 
-    Raises `ValueError` where `expected` is not of the shape of the demand.
+    With `newest_only` the one of each row that is held now, and those of the day before it: `mask`
+    is of these alone, and a long batch's first day only tells what is usual. Raises `ValueError`
+    where `expected` is not of the shape of the demand.
     """
     if expected.shape != batch.values.shape:
         raise ValueError(f"a profile of shape {expected.shape} for {batch.values.shape} steps")
     rules = rules or OutageRules()
     found = _nothing_found(batch.values.shape)
-    runs = _collapses(batch, rules)
+    is_long = batch.values.shape[1] * batch.step_s >= 2 * DAY_S
+    runs = _collapses(batch, rules, first_day=not (newest_only and is_long))
+    if newest_only:
+        runs = _held_now(runs, batch, rules)
     for row, begin, end in np.stack(runs, axis=1).tolist():
         _note(found, batch, expected, (row, begin, end), rules)
     return found
@@ -102,6 +112,35 @@ def held_level(outages: Outages, expected_ahead: FloatArray) -> FloatArray:
     """
     level = np.where(outages.held, outages.level_before, 0.0)[:, None]
     return np.nan_to_num(level * expected_ahead)
+
+
+def may_be_held(batch: SeriesBatch, count: int) -> BoolArray:
+    """Whether `find_outages` may hold a row, (n,), told by its newest `count` steps.
+
+    Says yes too often, and never no for a collapse that lasts or has just ended and whose evidence
+    lies in these steps.
+    """
+    usual = newest_low(batch, count)[:, -batch.values.shape[1] :]
+    count = usual.shape[1]
+    steps = batch.values.shape[1]
+    newest = dataclasses.replace(
+        batch,
+        start_s=batch.end_s - count * batch.step_s,
+        values=batch.values[:, steps - count :],
+        sampling_variance=None,
+    )
+    measured = np.isfinite(newest.values)
+    limit = COLLAPSE_SHARE * usual
+    fallen = measured & (usual > 0) & (newest.values <= limit)
+    # As seldom as such steps are on all days if there were none but at this time of day.
+    often = np.zeros(len(batch.keys))
+    day = DAY_S // batch.step_s
+    for back in range(day, steps - count + 1, day):
+        often += (batch.values[:, steps - count - back : steps - back] <= limit).sum(axis=1)
+    chance = (often + 1.0) / (np.isfinite(batch.values).sum(axis=1) + 1.0)
+    nats = np.minimum(_nats(newest, usual, fallen), -np.log(np.minimum(chance, 1.0))[:, None])
+    first_day = (measured & np.isnan(usual)).any(axis=1)
+    return np.asarray((nats.sum(axis=1) >= EVIDENCE_NATS_MIN) | first_day)
 
 
 class _Runs(NamedTuple):
@@ -118,9 +157,21 @@ def _nothing_found(shape: tuple[int, ...]) -> Outages:
     return Outages(mask, no, no.copy(), never, never.copy(), never.copy())
 
 
-def _collapses(batch: SeriesBatch, rules: OutageRules) -> _Runs:
+def _held_now(runs: _Runs, batch: SeriesBatch, rules: OutageRules) -> _Runs:
+    """The newest run of each row that is held, and those that the level before it leaves out."""
+    rows, steps = batch.values.shape
+    begin, end = np.full(rows, steps), np.full(rows, -steps)
+    # In the order of time: the last one stays.
+    begin[runs.row], end[runs.row] = runs.begin, runs.end
+    held = (steps - end) * batch.step_s <= rules.held_after_s
+    near = runs.end >= begin[runs.row] - DAY_S // batch.step_s
+    keep = held[runs.row] & near
+    return _Runs(runs.row[keep], runs.begin[keep], runs.end[keep])
+
+
+def _collapses(batch: SeriesBatch, rules: OutageRules, *, first_day: bool) -> _Runs:
     """The runs that are abrupt, improbable and not yet accepted."""
-    demand, low = batch.values, usual_low(batch)
+    demand, low = batch.values, usual_low(batch, first_day=first_day)
     measured = np.isfinite(demand)
     fallen = measured & (low > 0) & (demand <= COLLAPSE_SHARE * low)
     # Where nothing is usual, any demand at all is a return.
@@ -189,18 +240,16 @@ def _ended_at_return(runs: _Runs, away: BoolArray) -> _Runs:
 
 def _counted(marks: BoolArray) -> FloatArray:
     """How many marks lie before each step, shape (n, steps + 1)."""
-    return np.pad(np.cumsum(marks, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    found = np.zeros((marks.shape[0], marks.shape[1] + 1))
+    np.cumsum(marks, axis=1, dtype=np.float64, out=found[:, 1:])
+    return found
 
 
 def _evidence(
     batch: SeriesBatch, low: FloatArray, fallen: BoolArray, runs: _Runs, at_most: FloatArray
 ) -> FloatArray:
     """How improbable each run is by chance, in nats, no step counting for more than `at_most`."""
-    counts_each = batch.step_s / _requests_per_count(batch)
-    mean = np.where(fallen, low, 0.0) * counts_each
-    seen = np.where(fallen, np.nan_to_num(batch.values), 0.0) * counts_each
-    share = np.where(seen > 0, seen / np.where(mean > 0, mean, 1.0), 1.0)
-    nats = np.where(fallen, mean - seen + seen * np.log(share), 0.0)
+    nats = _nats(batch, low, fallen)
     limit = np.zeros(nats.shape)
     lengths = runs.end - runs.begin
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -209,6 +258,16 @@ def _evidence(
     )
     total = np.pad(np.cumsum(np.minimum(nats, limit), axis=1), ((0, 0), (1, 0)))
     return np.asarray(total[runs.row, runs.end] - total[runs.row, runs.begin])
+
+
+def _nats(batch: SeriesBatch, low: FloatArray, fallen: BoolArray) -> FloatArray:
+    """How improbable each fallen step is by chance, in nats, zero for all others (n, steps)."""
+    counts_each = batch.step_s / _requests_per_count(batch)
+    mean = np.where(fallen, low, 0.0) * counts_each
+    seen = np.where(fallen, np.nan_to_num(batch.values), 0.0) * counts_each
+    both = (seen > 0) & (mean > 0)
+    log_share = np.log(np.where(both, seen, 1.0)) - np.log(np.where(both, mean, 1.0))
+    return np.where(fallen, mean - seen + seen * log_share, 0.0)
 
 
 def _requests_per_count(batch: SeriesBatch) -> FloatArray:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.one_grid import grid_start_s, on_one_grid
 from models.planned_events import DAY_S, PHASES, PlannedEvent, PlannedEvents
 from models.series import FloatArray, SeriesBatch, SeriesKey
 from models.step_windows import IntArray
@@ -67,6 +68,14 @@ class PastOccurrences:
         unknown = np.full((len(self.groups), 1, len(PHASES)), np.nan)
         return np.asarray(np.concatenate([self.log_ratio, unknown], axis=1)[:, rows])
 
+    def still_planned(self, planned: PlannedEvents, from_s: int) -> PastOccurrences:
+        """Without those from `from_s` on that the calendar does not have any more: an entry that
+        was moved or cancelled teaches nothing. Of older ones a calendar need not know."""
+        known = {(event.group(), event.start_s) for event in planned.events}
+        pairs = zip(self.groups, self.start_s.tolist(), strict=True)
+        kept = [place for place, one in enumerate(pairs) if one in known or one[1] < from_s]
+        return self if len(kept) == len(self.groups) else _part(self, kept)
+
 
 def occurrences_from_arrays(arrays: dict[str, np.ndarray]) -> PastOccurrences:
     """The inverse of `PastOccurrences.arrays`; raises `ValueError` for arrays that do not fit."""
@@ -106,11 +115,12 @@ def past_occurrences(
     """
     former = former or no_occurrences(history.keys)
     known = set(zip(former.groups, former.start_s.tolist(), strict=True))
-    usual = planned.usual(history.start_s, history.end_s)
+    start_s = grid_start_s(history)
+    usual = planned.usual(start_s, history.end_s)
     over = [
         event
         for number, event in enumerate(planned.events)
-        if event.from_s > history.start_s
+        if event.from_s > start_s
         and event.until_s <= history.end_s
         and not usual[number]
         and (event.group(), event.start_s) not in known
@@ -118,11 +128,14 @@ def past_occurrences(
     if not over:
         return _bounded(_joined(former, history.keys, [], []))
     over = over[-OCCURRENCES_MAX:]
-    felt = planned.mask(
-        history.keys, history.start_s, history.step_s, history.values.shape[1], ~usual
-    )
-    quiet = np.where(felt, np.nan, history.values)
-    measured = [_log_ratio(history, quiet, event) for event in over]
+    measured = np.full((len(over), len(history.keys), len(PHASES)), np.nan)
+    for begin in range(0, len(history.keys), ROWS_AT_ONCE):
+        rows = slice(begin, begin + ROWS_AT_ONCE)
+        some = on_one_grid(history, rows)
+        felt = planned.mask(some.keys, some.start_s, some.step_s, some.values.shape[1], ~usual)
+        quiet = np.where(felt, np.nan, some.values)
+        for number, event in enumerate(over):
+            measured[number, rows] = _log_ratio(some, quiet, event)
     return _bounded(_joined(former, history.keys, over, measured))
 
 
@@ -130,7 +143,7 @@ def _joined(
     former: PastOccurrences,
     keys: tuple[SeriesKey, ...],
     events: list[PlannedEvent],
-    measured: list[FloatArray],
+    measured: FloatArray | list[FloatArray],
 ) -> PastOccurrences:
     """Old and new ones in the order of their ends, on the series of the history."""
     until_s = np.concatenate([former.until_s, [event.until_s for event in events]])
@@ -160,6 +173,10 @@ def _bounded(found: PastOccurrences) -> PastOccurrences:
         if seen[group] <= OF_ONE_GROUP_MAX and len(kept) < OCCURRENCES_MAX:
             kept.append(place)
     kept.reverse()
+    return _part(found, kept)
+
+
+def _part(found: PastOccurrences, kept: list[int]) -> PastOccurrences:
     return PastOccurrences(
         found.keys,
         tuple(found.groups[place] for place in kept),
@@ -187,9 +204,8 @@ def _log_ratio(history: SeriesBatch, quiet: FloatArray, event: PlannedEvent) -> 
     reference = np.arange(first - 1, max(first - back, 0) - 1, -apart)
     stretch = _Stretch(reference, first, phase)
     rows = np.flatnonzero([event.concerns(key) for key in history.keys])
-    for chunk in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[chunk : chunk + ROWS_AT_ONCE]
-        ratio[some] = _phase_ratios(history.values[some], quiet[some], history.step_s, stretch)
+    if len(rows):
+        ratio[rows] = _phase_ratios(history.values[rows], quiet[rows], history.step_s, stretch)
     return ratio
 
 

@@ -2,7 +2,8 @@
 
 `models/seasonal_level.py` calls it. The shape that stands for a past moment is made from days that
 were complete before that moment, so that errors measured on it are honest. It must never learn from
-a gap, and a single odd day must not bend it: each slot is the median of its recent days.
+a gap, and a single odd day must not bend it: each slot is the median of its recent days. Weeks that
+a batch carries in coarser steps count as days like any other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.coarse_history import CoarseHistory
 from models.series import FloatArray, SeriesBatch
+from models.step_windows import IntArray
 
 DAY_S = 86_400
 HOUR_S = 3600
@@ -27,6 +30,8 @@ DAILY_KERNEL = (1.0, 2.0, 3.0, 2.0, 1.0)
 """Weights over neighbouring slots: about 25 minutes at five-minute slots."""
 WEEKLY_KERNEL = (1.0,) * 13
 """A weekday is seen once a week, so its deviation is smoothed over about an hour."""
+ROWS_AT_ONCE = 2048
+"""Bounds how much of the older weeks is held in full precision at once."""
 DAY_MEASURED_MIN = 0.5
 FIRST_DAY_MEASURED_MIN = 0.9
 """The first day has no shape yet to fill its gaps from."""
@@ -83,7 +88,7 @@ def learn_profile(
     relative = np.full(means.shape, np.nan)
     known = np.ones((rows, slots))
     counted = np.zeros(rows, dtype=np.int64)
-    known_then = np.ones_like(history.values)
+    known_then = np.ones(history.values.shape)
     steps = len(place.day)
     groups = _reach_groups(reach_steps, history.step_s)
     for today in range(days):
@@ -119,32 +124,51 @@ class _Places(NamedTuple):
     slot: NDArray[np.int64]
     days: int
     slots: int
+    begin_s: int
+    """Where the oldest day begins."""
 
 
 def _places(history: SeriesBatch) -> _Places:
     """Days end where the history ends, so that the newest day is always a whole one."""
     slots = max(DAY_S // max(SLOT_S_MIN, history.step_s), 1)
-    steps = history.values.shape[1]
-    days = max(-(-steps * history.step_s // DAY_S), 1)
-    offset = days * DAY_S - history.step_s * (steps - np.arange(steps) - 0.5)
-    cell = np.minimum((offset * slots / DAY_S).astype(np.int64), days * slots - 1)
-    return _Places(cell // slots, cell % slots, days, slots)
+    start_s = history.start_s if history.coarser is None else history.coarser.start_s
+    days = max(-(-(history.end_s - start_s) // DAY_S), 1)
+    begin_s = history.end_s - days * DAY_S
+    cell = _cells(history, begin_s, days, slots)
+    return _Places(cell // slots, cell % slots, days, slots, begin_s)
+
+
+def _cells(steps: SeriesBatch | CoarseHistory, begin_s: int, days: int, slots: int) -> IntArray:
+    """The slot, counted from `begin_s`, in which the middle of each step lies."""
+    count = (steps.end_s - steps.start_s) // steps.step_s
+    offset = steps.start_s - begin_s + steps.step_s * (np.arange(count) + 0.5)
+    return np.asarray(np.minimum((offset * slots / DAY_S).astype(np.int64), days * slots - 1))
 
 
 def _slot_means(history: SeriesBatch, place: _Places) -> FloatArray:
     """Mean rate by day and slot, shape (n, days, slots), NaN where nothing was measured."""
-    rows = len(history.keys)
-    total = np.zeros((rows, place.days * place.slots))
-    count = np.zeros_like(total)
-    if len(place.day):
-        cell = place.day * place.slots + place.slot
-        starts = np.flatnonzero(np.diff(cell, prepend=-1))
-        measured = np.isfinite(history.values)
-        values = np.where(measured, history.values, 0.0)
-        total[:, cell[starts]] = np.add.reduceat(values, starts, axis=1)
-        count[:, cell[starts]] = np.add.reduceat(measured.astype(np.float64), starts, axis=1)
-    means = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
-    return means.reshape(rows, place.days, place.slots)
+    means = np.full((len(history.keys), place.days * place.slots), np.nan)
+    if history.coarser is not None:
+        older = history.coarser
+        cell = _cells(older, place.begin_s, place.days, place.slots)
+        for begin in range(0, len(means), ROWS_AT_ONCE):
+            some = slice(begin, begin + ROWS_AT_ONCE)
+            _put_means(means[some], older.rates(some), cell)
+    # Last, because what is known in full is known better.
+    _put_means(means, history.values, place.day * place.slots + place.slot)
+    return means.reshape(len(history.keys), place.days, place.slots)
+
+
+def _put_means(means: FloatArray, values: FloatArray, cell: IntArray) -> None:
+    """Put the mean of what is known of each cell, of steps in ascending cells."""
+    if not len(cell):
+        return
+    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    measured = np.isfinite(values)
+    total = np.add.reduceat(np.where(measured, values, 0.0), starts, axis=1)
+    count = np.add.reduceat(measured.astype(np.float64), starts, axis=1)
+    known = means[:, cell[starts]]
+    means[:, cell[starts]] = np.where(count > 0, total / np.maximum(count, 1.0), known)
 
 
 def _relative_day(

@@ -2,7 +2,7 @@
 mix calibrated.
 
 `models/ensemble.py` and `models/rolling_origins.py` run it over origins in their order. Each member
-that is no conformal forecast itself takes part twice: as it is, and shifted by its own tracker. It
+takes part three times: as it is, and shifted by two trackers of its own, a slow and a quick one. It
 must never give quantiles that cross, are negative or are not finite.
 """
 
@@ -13,19 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.coverage_control import CoverageControl, new_coverage_control
 from models.point_mix import replaced
 from models.quantile_tracker import Tracker, new_tracker
 from models.series import FloatArray
 from models.step_windows import IntArray
 
-SHARPNESS = 6.0
-"""On the development traces 6 and 12 differ by a thousandth; the softer one is nearer to nominal
-coverage."""
-LOSS_HALF_LIFE_S = 7 * 86_400
-"""Bursts are rare and hold most of the loss: a week of memory beats a day by half a per cent."""
-MEMBER_RATE = 0.01
-MIX_RATE = 0.005
-"""How fast a shift follows misses. Faster is nearer to nominal coverage and costs loss."""
+SHARPNESS = 20.0
+"""A member a tenth worse than the best weighs an eighth of it: softer ones lose where most members
+are bad, as continuous ones are on sparse counts."""
+LOSS_HALF_LIFE_S = 21 * 86_400
+"""Bursts are rare and hold most of the loss: three weeks beat one by a thousandth."""
+MEMBER_RATES = np.array([0.01, 0.05])
+"""How fast a shift follows misses. Which pays differs by series, so losses decide."""
+UNDER_WAY = 3.0
+"""Windows of so many outcomes overlap where the rates were chosen. Where more do, one miss is told
+many times over, and each outcome counts for less."""
 LOSS_MIN = 1e-12
 BEYOND_MAX = 1.0
 """Trees may not say more than the highest conformal quantile: a leaf learnt on a nearly idle level,
@@ -35,22 +38,22 @@ applied to a burst, would."""
 @dataclass(frozen=True, slots=True)
 class MixState:
     """What was learnt of each row: `loss` (n, members, levels) with exponential forgetting, and the
-    trackers of the members and of their mix."""
+    trackers (n, rates, members) of the members, and the control of their mix."""
 
     loss: FloatArray
     members: Tracker
-    mix: Tracker
+    control: CoverageControl
 
     def rows(self, rows: IntArray) -> MixState:
         """Some of the rows."""
-        return MixState(self.loss[rows], self.members.rows(rows), self.mix.rows(rows))
+        return MixState(self.loss[rows], self.members.rows(rows), self.control.rows(rows))
 
     def with_rows(self, rows: IntArray, part: MixState) -> MixState:
         """These rows from another state."""
         return MixState(
             replaced(self.loss, rows, part.loss),
             self.members.with_rows(rows, part.members),
-            self.mix.with_rows(rows, part.mix),
+            self.control.with_rows(rows, part.control),
         )
 
 
@@ -68,17 +71,18 @@ class Mixed:
 def new_mix_state(rows: int, members: int, levels: int) -> MixState:
     """Nothing learnt yet: all members weigh the same."""
     return MixState(
-        np.zeros((rows, 2 * members, levels)),
-        new_tracker((rows, members), levels),
-        new_tracker((rows,), levels),
+        np.zeros((rows, (1 + len(MEMBER_RATES)) * members, levels)),
+        new_tracker((rows, len(MEMBER_RATES), members), levels),
+        new_coverage_control(rows, levels),
     )
 
 
-def members_of(own: FloatArray, trees: FloatArray) -> FloatArray:
-    """The mix's own conformal quantiles (n, levels) and those of trees (n, kinds, levels), together
-    (n, 1 + kinds, levels); the trees' bounded by the highest of the former."""
+def members_of(own: FloatArray, trees: FloatArray, counts: FloatArray) -> FloatArray:
+    """The mix's own conformal quantiles (n, levels), those of trees (n, kinds, levels) and of
+    counts (n, count kinds, levels), together (n, members, levels); the trees' bounded by the
+    highest of the former."""
     most = BEYOND_MAX * np.maximum(own[:, -1], 0.0)
-    return np.concatenate([own[:, None, :], np.minimum(trees, most[:, None, None])], axis=1)
+    return np.concatenate([own[:, None, :], np.minimum(trees, most[:, None, None]), counts], axis=1)
 
 
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
@@ -91,15 +95,25 @@ def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     total = weights.sum(axis=1)
     mean = (weights * np.where(np.isfinite(both), both, 0.0)).sum(axis=1)
     mixed = np.sort(np.where(total > 0, mean / np.where(total > 0, total, 1.0), np.nan), axis=1)
-    shifted = mixed + scale[:, None] * state.mix.shift
+    shifted = mixed + state.control.shift(mixed, scale)
     quantiles = np.maximum(np.sort(shifted, axis=1), 0.0)
     return Mixed(quantiles, members, mixed, scale)
 
 
 def learn_mix(
-    state: MixState, made: Mixed, outcome: FloatArray, levels: FloatArray, elapsed_s: float
+    state: MixState,
+    made: Mixed,
+    outcome: FloatArray,
+    levels: FloatArray,
+    *,
+    elapsed_s: float,
+    reach_s: float,
 ) -> MixState:
-    """Take in what became of one origin; a row whose outcome is NaN only lets time pass."""
+    """Take in what became of one origin; a row whose outcome is NaN only lets time pass.
+
+    `reach_s` is how long after an origin its window is over, `elapsed_s` how long after the origin
+    before this one is."""
+    pace = min(UNDER_WAY * elapsed_s / reach_s, 1.0)
     both = _with_shifted(made.members, made.scale, state)
     over = outcome[:, None, None] - both
     pinball = np.maximum(levels * over, (levels - 1.0) * over)
@@ -110,15 +124,20 @@ def learn_mix(
     loss = np.where(known, pinball, mean)
     median = int(np.argmin(np.abs(levels - 0.5)))
     missed = (outcome[:, None, None] - made.members) / made.scale[:, None, None]
-    missed_mix = (outcome[:, None] - made.mix) / made.scale[:, None]
     return dataclasses.replace(
         state,
         loss=0.5 ** (elapsed_s / LOSS_HALF_LIFE_S) * state.loss + loss,
-        members=state.members.learn(missed, levels, MEMBER_RATE, median),
-        mix=state.mix.learn(missed_mix, levels, MIX_RATE, median),
+        members=state.members.learn(
+            missed[:, None], levels, pace * MEMBER_RATES[:, None, None], median
+        ),
+        control=state.control.learn(
+            outcome, made.quantiles, mixed=made.mix, scale=made.scale, pace=pace
+        ),
     )
 
 
 def _with_shifted(members: FloatArray, scale: FloatArray, state: MixState) -> FloatArray:
-    shifted = members + scale[:, None, None] * state.members.shift
-    return np.asarray(np.maximum(np.concatenate([members, np.sort(shifted, axis=2)], axis=1), 0.0))
+    shifted = np.sort(members[:, None] + scale[:, None, None, None] * state.members.shift, axis=3)
+    rows, members_each, levels = members.shape
+    moved = shifted.reshape(rows, len(MEMBER_RATES) * members_each, levels)
+    return np.asarray(np.maximum(np.concatenate([members, moved], axis=1), 0.0))

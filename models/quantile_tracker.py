@@ -48,9 +48,11 @@ class Tracker:
             replaced(self.weight, rows, part.weight),
         )
 
-    def learn(self, missed_by: FloatArray, levels: FloatArray, rate: float, median: int) -> Tracker:
+    def learn(
+        self, missed_by: FloatArray, levels: FloatArray, rate: float | FloatArray, median: int
+    ) -> Tracker:
         """Take in (outcome - quantile) / scale (n, ..., levels) of quantiles without the shift;
-        a row of NaN changes nothing."""
+        a row of NaN changes nothing. Axes before the last spread as numpy's do, `rate` too."""
         known = np.asarray(np.isfinite(missed_by).all(axis=-1))
         distance = np.minimum(np.abs(missed_by[..., median]), MAGNITUDE_MAX)
         memory = np.where(known, 1.0 - MAGNITUDE_MEMORY, 1.0)

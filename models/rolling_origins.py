@@ -14,17 +14,21 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.error_trees import KINDS, fit_error_trees, tree_quantiles
+from models.error_trees import MEMBERS, fit_error_trees, tree_quantiles
 from models.forecast import QUANTILE_LEVELS, Horizon
 from models.level_fit import rate_floor
 from models.one_thread import one_thread
 from models.origin_run import Run, run_mix, run_points
+from models.past_surprises import learnt_before, raised_at
 from models.point_mix import new_point_state
 from models.quantile_mix import new_mix_state
 from models.reference_forecasts import last_value_quantiles, seasonal_naive_quantiles
 from models.series import FloatArray, SeriesBatch, SeriesKey, until
 from models.sight import Window
 from models.step_windows import IntArray, step_windows
+from models.upstream import find_links
+from models.upstream_columns import leads_of, upstream_columns
+from models.upstream_pairs import likely_pairs
 
 ORIGINS_MAX = 2000
 SCORED_SHARE = 0.4
@@ -107,11 +111,21 @@ def _scored(
         return [_nothing(key, target, history) for key in history.keys for target in targets]
     began = cpu_s()
     floor = rate_floor(until(history, plan.first_step))
+    before = until(history, plan.first_step)
+    leads = leads_of(find_links(before, likely_pairs(before)), len(history.keys))
+    rows = np.arange(len(history.keys))
     runs = [
-        run_points(history, plan.origins, window, floor, new_point_state(len(history.keys)))
+        run_points(
+            history,
+            plan.origins,
+            window,
+            floor,
+            new_point_state(len(rows)),
+            told=upstream_columns(history.values, leads, rows, plan.origins, window),
+        )
         for window in windows
     ]
-    quantiles, fit_s = _forecast(runs, plan, cpu_s)
+    quantiles, raised, fit_s = _forecast(history, runs, plan, cpu_s)
     asked_s = cpu_s() - began - fit_s
     count = len(history.keys) * len(targets)
     known = np.stack([np.isfinite(run.outcome) for run in runs]).all(axis=0).astype(bool)
@@ -123,11 +137,12 @@ def _scored(
             history=history,
             row=row,
             quantiles=made,
+            raised=int(lifted[row]),
             scored=scored[row],
             cost_s=(fit_s / count, asked_s / count),
         )
         for row in range(len(history.keys))
-        for run, target, made in zip(runs, targets, quantiles, strict=True)
+        for run, target, made, lifted in zip(runs, targets, quantiles, raised, strict=True)
     ]
 
 
@@ -168,13 +183,15 @@ def plan_origins(
 
 
 def _forecast(
-    runs: list[Run], plan: OriginPlan, cpu_s: Callable[[], float]
-) -> tuple[list[FloatArray], float]:
-    """Quantiles from place `start` on, of each run, and what training cost."""
+    history: SeriesBatch, runs: list[Run], plan: OriginPlan, cpu_s: Callable[[], float]
+) -> tuple[list[FloatArray], list[IntArray], float]:
+    """Of each run the quantiles from place `start` on, and how many of each row's scored ones were
+    raised; and what training cost."""
     blocks = np.linspace(plan.start, len(plan.origins), REFITS + 1).astype(int)
     edges = [plan.warm, *(int(edge) for edge in blocks)]
-    states = [new_mix_state(len(run.outcome), KINDS + 1, len(QUANTILE_LEVELS)) for run in runs]
+    states = [new_mix_state(len(run.outcome), MEMBERS, len(QUANTILE_LEVELS)) for run in runs]
     made: list[list[FloatArray]] = [[] for _ in runs]
+    raised = [np.zeros(len(run.outcome), np.int64) for run in runs]
     fit_s = 0.0
     for begin, end in pairwise(edges):
         if end <= begin:
@@ -186,8 +203,20 @@ def _forecast(
             asked = tree_quantiles(trees, run, begin, end)
             found, states[place] = run_mix(run, states[place], begin, end, asked)
             if begin >= plan.start:
+                scored = begin + np.flatnonzero(plan.scored[begin:end])
+                over = _raised(history, run, found, begin, scored)
+                raised[place] += (over > found[:, scored - begin]).any(axis=2).sum(axis=1)
+                found[:, scored - begin] = over
                 made[place].append(found)
-    return [np.concatenate(parts, axis=1) for parts in made], fit_s
+    return [np.concatenate(parts, axis=1) for parts in made], raised, fit_s
+
+
+def _raised(
+    history: SeriesBatch, run: Run, found: FloatArray, begin: int, scored: IntArray
+) -> FloatArray:
+    """The block's scored forecasts, over crowds and through outages by what was known before it."""
+    learnt = learnt_before(history, int(run.origins[begin]), run.window)
+    return raised_at(found[:, scored - begin], history, run.origins[scored], run.window, learnt)
 
 
 def _result(
@@ -197,6 +226,7 @@ def _result(
     history: SeriesBatch,
     row: int,
     quantiles: FloatArray,
+    raised: int,
     scored: NDArray[np.bool_],
     cost_s: tuple[float, float],
 ) -> RollingResult:
@@ -204,6 +234,7 @@ def _result(
     own = run.row(row)
     kept = scored[start:]
     values = history.values[row : row + 1]
+    told = f"{raised} forecasts were raised over a flash crowd or through an outage"
     return RollingResult(
         key=history.keys[row],
         target=target,
@@ -216,7 +247,7 @@ def _result(
         last_value=last_value_quantiles(own, start)[0][kept],
         fit_s=cost_s[0],
         forecast_s=cost_s[1],
-        reasons=(),
+        reasons=(told,) if raised else (),
     )
 
 

@@ -1,8 +1,8 @@
 """Scores forecasters of the window's peak on rolling origins, next to seasonal naive.
 
-`models/training.py` and the command line call it. At an origin a method sees only what was before
-it: it is fitted on the fold before and asked with a batch that ends there. It must never be
-imported by the service's forecast path: it uses scikit-learn.
+`scripts/bench.py` and `tests/models/score_trace.py` call it. At an origin a method sees only what
+was before it: it is fitted on the fold before and asked with a batch that ends there. It must never
+be imported by the service's forecast path: it uses scikit-learn.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from models.forecast import ForecastBatch, ForecastCode, ForecastReason, Horizon
 from models.level_fit import fit_level_model, rate_floor, without_rows
 from models.level_model import LevelModel
 from models.profile import DAY_S, learn_profile
-from models.series import FloatArray, SeriesBatch
+from models.series import FloatArray, SeriesBatch, in_double
 from models.step_windows import step_windows
 
 DAYS_MIN = 1.5
@@ -52,6 +52,7 @@ class SeasonalLevel:
 
 def fit_seasonal_level(history: SeriesBatch, horizon: Horizon) -> SeasonalLevel:
     """Learn profiles and measure their past errors; raises `ValueError` on a bad horizon."""
+    history = in_double(history)
     windows = step_windows(horizon, len(history.keys), history.step_s)
     learnt = learn_profile(history, rate_floor(history), windows.stop)
     days_measured = measured_days(history)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.coarse_history import CoarseHistory
+
 ALL_REGIONS = "*"
 """The region name of demand that may be served anywhere (a routed module's weighted demand)."""
 
@@ -33,7 +35,11 @@ class SeriesBatch:
     `values` has shape (series, steps): the mean rate per second over each step, NaN where nothing
     is known. Step `i` covers [start_s + i * step_s, start_s + (i + 1) * step_s), epoch seconds.
     `sampling_variance` has the same shape: what counting only a sample of the requests adds to each
-    mean's variance; None where nothing was sampled.
+    mean's variance; None where nothing was sampled. `coarser` is what came before `start_s`, for
+    shapes of the day and week only.
+
+    A service with very many series keeps both arrays as float32. Whoever adds up what it reads
+    takes a slice of it as float64, or all of it by `in_double`.
     """
 
     keys: tuple[SeriesKey, ...]
@@ -41,6 +47,7 @@ class SeriesBatch:
     step_s: int
     values: FloatArray
     sampling_variance: FloatArray | None = None
+    coarser: CoarseHistory | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[0] != len(self.keys):
@@ -52,6 +59,14 @@ class SeriesBatch:
             raise ValueError(f"a variance of shape {variance.shape} is not one of these values")
         if self.step_s <= 0:
             raise ValueError(f"a step of {self.step_s} s is not a step")
+        coarser = self.coarser
+        if coarser is not None and (
+            len(coarser.packed) != len(self.keys) or coarser.end_s > self.start_s
+        ):
+            raise ValueError(
+                f"older demand of {len(coarser.packed)} series to {coarser.end_s} does not lie "
+                f"before that of {len(self.keys)} from {self.start_s}"
+            )
 
     @property
     def end_s(self) -> int:
@@ -65,6 +80,18 @@ def rows_of(known: tuple[SeriesKey, ...], asked: tuple[SeriesKey, ...]) -> NDArr
         return np.arange(len(asked))
     place = {key: row for row, key in enumerate(known)}
     return np.asarray([place.get(key, -1) for key in asked], dtype=np.int64)
+
+
+def in_double(history: SeriesBatch) -> SeriesBatch:
+    """The history in float64; the same object where it is already."""
+    variance = history.sampling_variance
+    if history.values.dtype == np.float64:
+        return history
+    return dataclasses.replace(
+        history,
+        values=history.values.astype(np.float64),
+        sampling_variance=None if variance is None else variance.astype(np.float64),
+    )
 
 
 def until(history: SeriesBatch, steps: int) -> SeriesBatch:

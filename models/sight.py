@@ -266,7 +266,8 @@ def _shape_of_past_days(
     shares = [day.peak / day.level for day in days]
     mean, _, highest = _over_days(shares)
     columns += [mean, highest]
-    hour_ago = now.steps[:, :, -max(HOUR_S // step_s, 1) - 1]
+    # At short steps an hour is further back than is looked at.
+    hour_ago = now.steps[:, :, -min(max(HOUR_S // step_s, 1) + 1, now.steps.shape[2])]
     columns += [np.log(level)]
     columns += [np.log(level / days[back - 1].level) for back in (1, 7)]
     columns.append(np.log((now.means[:, :, 1] + 0.02 * level) / (hour_ago + 0.02 * level)))

@@ -13,9 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.flash_crowd import BurstHabits, find_crowds, learn_bursts, lifted
+from models.flash_crowd import (
+    BurstHabits,
+    Crowds,
+    find_crowds,
+    learn_bursts,
+    lifted,
+    unannounced,
+)
 from models.forecast import QUANTILE_LEVELS, ForecastBatch, ForecastReason
-from models.outage import Outages, find_outages, held_level
+from models.outage import Outages, find_outages, held_level, may_be_held
 from models.profile import DAY_S, Profile
 from models.series import FloatArray, SeriesBatch
 from models.sight import Window
@@ -29,8 +36,11 @@ OUTAGE_LOOK_S = 8 * DAY_S
 """A week tells what is usual at this hour."""
 BROKEN_SHARE_MAX = 1 / 3
 """A series that is broken for a third of its time is one that comes and goes."""
-NEWEST_S = 2400
-"""A collapse that is over for longer is held no more."""
+NEWEST_S = 7200
+"""A collapse that lasts shows itself within two hours, and one that ended before is held no more.
+"""
+ROWS_AT_ONCE = 1024
+"""Bounds memory, and keeps what is looked at of so many rows near the processor."""
 
 
 def no_habits(rows: int) -> BurstHabits:
@@ -123,21 +133,30 @@ def _without(outages: Outages, demand: FloatArray) -> FloatArray | None:
 def _newest(batch: SeriesBatch, places: IntArray, span_s: int) -> SeriesBatch:
     steps = min(span_s // batch.step_s, batch.values.shape[1])
     keys = tuple(batch.keys[place] for place in places)
-    values = batch.values[:, batch.values.shape[1] - steps :][places]
+    values = batch.values[:, batch.values.shape[1] - steps :][places].astype(np.float64, copy=False)
     return SeriesBatch(keys, batch.end_s - steps * batch.step_s, batch.step_s, values)
 
 
-def _over_crowds(made: ForecastBatch, known: Known, places: IntArray) -> ForecastBatch:
-    own, profile, habits = known.rows[places], known.profile, known.habits
+def _crowds(known: Known, places: IntArray) -> Crowds:
+    own = known.rows[places]
     newest = _newest(known.batch, places, CROWD_LOOK_S)
-    expected = profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
-    of_rows = BurstHabits(
-        habits.deviation[own], habits.rise[own], habits.levels, habits.ratios[own],
-        habits.bursts[own],
-    )  # fmt: skip
-    crowds = find_crowds(newest.values, expected, newest.step_s, of_rows)
-    if not crowds.present.any():
+    expected = known.profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
+    return find_crowds(newest.values, expected, newest.step_s, known.habits.rows(own))
+
+
+def _over_crowds(made: ForecastBatch, known: Known, usable: IntArray) -> ForecastBatch:
+    blocks = [usable[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(usable), ROWS_AT_ONCE)]
+    places = np.concatenate([some[_crowds(known, some).present] for some in blocks])
+    crowds, of_rows = _crowds(known, places), known.habits.rows(known.rows[places])
+    began = known.batch.values.shape[1] - 1 - crowds.age_s // known.batch.step_s
+    highest = [
+        np.fmax.reduce(known.batch.values[place, : int(begin)], initial=0.0)
+        for place, begin in zip(places, began, strict=True)
+    ]
+    chosen = np.flatnonzero(unannounced(crowds, of_rows, np.asarray(highest)))
+    if not len(chosen):
         return made
+    places, crowds, of_rows = places[chosen], crowds.rows(chosen), of_rows.rows(chosen)
     peak, steps, reasons = made.peak.copy(), made.steps.copy(), list(made.reasons)
     stop = int(known.windows.stop[places].max())
     over = np.sort(lifted(peak[places], crowds, of_rows, stop), axis=1)
@@ -162,9 +181,8 @@ def _through_outages(made: ForecastBatch, known: Known, usable: IntArray) -> For
     if not len(places):
         return made
     newest = _newest(batch, places, OUTAGE_LOOK_S)
-    outages = find_outages(
-        newest, profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
-    )
+    expected = profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
+    outages = find_outages(newest, expected, newest_only=True)
     if not outages.held.any():
         return made
     ahead = profile.at(own, batch.end_s, batch.step_s, made.steps.shape[2])
@@ -177,7 +195,8 @@ def _through_outages(made: ForecastBatch, known: Known, usable: IntArray) -> For
             continue
         peak[at] = np.maximum(peak[at], highest)
         steps[at] = np.maximum(steps[at], held[place])
-        reasons[at] = ForecastReason(*_said(outages, int(place), highest))
+        code, sentence = _said(outages, int(place), highest)
+        reasons[at] = ForecastReason(code, f"{sentence}; {reasons[at].sentence}")
     return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))
 
 
@@ -196,10 +215,18 @@ def _said(outages: Outages, row: int, highest: float) -> tuple[TrustCode, str]:
 
 
 def _may_have_collapsed(batch: SeriesBatch, places: IntArray) -> NDArray[np.bool_]:
-    """Rows worth a closer look: a newest step far below the day's mean. Cheap, for every tick."""
-    day = batch.values[:, -(DAY_S // batch.step_s) :][places]
-    known = np.isfinite(day)
-    mean = np.where(known, day, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    newest = day[:, -max(NEWEST_S // batch.step_s, 1) :]
-    least = np.where(np.isfinite(newest), newest, np.inf).min(axis=1, initial=np.inf)
-    return np.asarray(least < COLLAPSE_SHARE * mean)
+    """Rows worth a closer look: a newest step far below the day's mean and below what is usual at
+    this hour. Cheap, for every tick."""
+    day = batch.values[:, -(DAY_S // batch.step_s) :]
+    count = max(NEWEST_S // batch.step_s, 1)
+    found = np.zeros(len(places), bool)
+    for begin in range(0, len(places), ROWS_AT_ONCE):
+        some = places[begin : begin + ROWS_AT_ONCE]
+        part = day[some]
+        known = np.isfinite(part)
+        mean = np.where(known, part, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        newest = part[:, -count:]
+        least = np.where(np.isfinite(newest), newest, np.inf).min(axis=1, initial=np.inf)
+        low = np.flatnonzero(least < COLLAPSE_SHARE * mean)
+        found[begin + low] = may_be_held(_newest(batch, some[low], OUTAGE_LOOK_S), count)
+    return found

@@ -1,30 +1,28 @@
-"""Finds whose demand leads whose, along the calls between modules, and what that says of now.
+"""Finds whose demand leads whose, along the calls between modules.
 
-A forecaster that takes features calls it: `find_links` when it is fitted, `upstream_features` at
-each forecast. A callee is linked to a caller of the same region where the caller's growth tells the
-callee's growth `lag` steps later, and tells it better, on steps held back, than both the callee's
-last value and the callee's own growth do (Granger, "Investigating Causal Relations by Econometric
-Models and Cross-spectral Methods", Econometrica 37, 1969). It must never look beyond an origin.
+`models/ensemble_fit.py` and `models/rolling_origins.py` call it; what a link says at an origin is
+worked out in `models/upstream_columns.py`. A callee is linked to a caller where the caller's growth
+tells the callee's growth `lag` steps later, and tells it better, on steps held back, than both the
+callee's last value and the callee's own growth do (Granger, "Investigating Causal Relations by
+Econometric Models and Cross-spectral Methods", Econometrica 37, 1969). All growth is that beyond
+the mean of the hours around it: a day's wave that two modules share is no lead. It must never look
+beyond the end of the history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from models.series import ALL_REGIONS, FloatArray, SeriesBatch, SeriesKey
+from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray
 
-FEATURES = ("upstream_growth", "upstream_recent_growth", "upstream_skill")
-"""The callee's growth that the caller's foretells (a log ratio, times the gain); the caller's
-newest growth over its own half hour; the share of error that the link took away on held-back
-steps. All are zero without a link."""
 SMOOTH_STEPS = 3
 """The newest value is the mean of three steps: one step of counts is mostly noise."""
-LEVEL_STEPS = 30
+WAVE_STEPS = 60
+"""What moves more slowly than so many steps to either side is a wave, not a lead."""
 LAG_STEPS_MAX = 30
 LAGS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30)
 """Every lag while they are short, then some: neighbouring long ones tell the same growth."""
@@ -35,8 +33,6 @@ HELD_BACK_SHARE = 0.3
 MARGIN = 0.05
 """A link takes at least a twentieth off the error, or it is not worth its place."""
 PAIRS_MIN = 300
-CALLERS_MAX = 4
-SHARE_MIN = 0.05
 ORIGINS_MAX = 5000
 """Origins that a link is found by, spread evenly over the history."""
 GROWTH_MAX = 2.0
@@ -44,135 +40,51 @@ GROWTH_MAX = 2.0
 FLOOR_SHARE = 0.05
 
 
-class CallEdge(NamedTuple):
-    """`caller` asks `callee`; `share` (0 to 1) of the callee's demand comes from there."""
-
-    caller: str
-    callee: str
-    share: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamLink:
-    """The series `upstream` leads `callee` by `lag_steps`; growth is passed on times `gain`.
+class UpstreamLink(NamedTuple):
+    """The row `caller` leads the row `callee` by `lag_steps`; growth is passed on times `gain`.
 
     `skill` is the share of the last value's absolute error that the link took away on held-back
-    steps. `floor` is a rate (upstream) that is added so that growth from nothing is bounded.
+    steps. `floor` is a rate (the caller's) that is added so that growth from nothing is bounded.
     """
 
-    callee: SeriesKey
-    upstream: SeriesKey
+    callee: int
+    caller: int
     lag_steps: int
     gain: float
     skill: float
     floor: float
 
-    def sentence(self, step_s: int) -> str:
-        """The link in words."""
-        return (
-            f"{self.upstream.module} leads {self.callee.module} by {self.lag_steps * step_s} s, "
-            f"gain {self.gain:.2f}, {self.skill:.0%} less error than the last value"
-        )
 
+def find_links(history: SeriesBatch, pairs: Sequence[tuple[int, int]]) -> tuple[UpstreamLink, ...]:
+    """The best accepted link of each callee, at most one each, in the order of the rows.
 
-def find_links(history: SeriesBatch, edges: Sequence[CallEdge]) -> tuple[UpstreamLink, ...]:
-    """The best accepted link of each callee series, at most one each, in the order of the keys."""
-    place = {key: row for row, key in enumerate(history.keys)}
-    origins = _spread_origins(history.values.shape[1])
-    if len(origins) < PAIRS_MIN:
+    `pairs` are the rows (callee, caller) to be tried, see `models/upstream_pairs.py`; each costs
+    some milliseconds.
+    """
+    origins = spread_origins(history.values.shape[1], ORIGINS_MAX)
+    if len(origins) < PAIRS_MIN or not pairs:
         return ()
-    floors = _floors(history.values, history.step_s)
-    newest = _trailing_log_means(history.values, floors, SMOOTH_STEPS)
-    found: list[UpstreamLink] = []
-    for row, key in enumerate(history.keys):
-        links = []
-        for upstream in _candidates(key, edges, place):
-            best = _best_link(newest[row], newest[upstream], origins)
-            if best is not None:
-                floor = float(floors[upstream])
-                links.append(UpstreamLink(key, history.keys[upstream], *best, floor=floor))
-        if links:
-            found.append(max(links, key=lambda link: link.skill))
-    return tuple(found)
-
-
-def upstream_features(
-    batch: SeriesBatch, links: Sequence[UpstreamLink], ahead_steps: IntArray | None = None
-) -> FloatArray:
-    """`FEATURES` of each series at the end of the batch, shape (n, len(FEATURES)).
-
-    `ahead_steps` (n,) is how far ahead each forecast looks: what a caller will still pass on is
-    known up to the lag, so a nearer forecast is told less. None means each link's own lag.
-    """
-    end = np.array([batch.values.shape[1]])
-    return upstream_features_at(batch, links, end, ahead_steps)[:, 0]
-
-
-def upstream_features_at(
-    batch: SeriesBatch,
-    links: Sequence[UpstreamLink],
-    origins: IntArray,
-    ahead_steps: IntArray | None = None,
-) -> FloatArray:
-    """The same as of many origins, shape (n, origins, len(FEATURES)).
-
-    An origin is the number of steps that are known there; nothing from it on is looked at. Raises
-    `ValueError` for an origin beyond the batch.
-    """
-    steps = batch.values.shape[1]
-    if len(origins) and (origins.min() < 0 or origins.max() > steps):
-        raise ValueError(f"origins reach to {origins.max()} of {steps} steps")
-    place = {key: row for row, key in enumerate(batch.keys)}
-    made = np.zeros((len(batch.keys), len(origins), len(FEATURES)))
-    for link in links:
-        row, upstream = place.get(link.callee), place.get(link.upstream)
-        if row is None or upstream is None:
+    rows = np.unique(np.asarray(pairs))
+    floors = growth_floors(history.values[rows], history.step_s)
+    newest = without_wave(trailing_log_means(history.values[rows], floors, SMOOTH_STEPS)[0])
+    place = {int(row): number for number, row in enumerate(rows)}
+    best: dict[int, UpstreamLink] = {}
+    for callee, caller in pairs:
+        found = _best_link(newest[place[callee]], newest[place[caller]], origins)
+        if found is None:
             continue
-        ahead = link.lag_steps if ahead_steps is None else int(ahead_steps[row])
-        values = batch.values[upstream : upstream + 1]
-        made[row] = _features(values, link, origins, min(max(ahead, 0), link.lag_steps))
-    return made
+        link = UpstreamLink(callee, caller, *found, floor=float(floors[place[caller]]))
+        if callee not in best or link.skill > best[callee].skill:
+            best[callee] = link
+    return tuple(best[callee] for callee in sorted(best))
 
 
-def _features(values: FloatArray, link: UpstreamLink, origins: IntArray, ahead: int) -> FloatArray:
-    """One link's features; a caller that is not measured says nothing."""
-    floor = np.array([link.floor])
-    newest = _trailing_log_means(values, floor, SMOOTH_STEPS)[0]
-    level = _trailing_log_means(values, floor, LEVEL_STEPS)[0]
-    # What reaches the callee `ahead` steps from now left the caller `lag - ahead` steps ago.
-    leaves = origins - (link.lag_steps - ahead)
-    passed_on = _at(newest, leaves) - _at(newest, origins - link.lag_steps)
-    growth = np.stack([link.gain * passed_on, _at(newest, origins) - _at(level, origins)], axis=1)
-    growth = np.where(np.abs(growth) <= GROWTH_MAX, growth, 0.0)
-    known = np.isfinite(passed_on)[:, None]
-    told = np.concatenate([growth, np.full((len(origins), 1), link.skill)], axis=1)
-    return np.where(known, told, 0.0)
-
-
-def _spread_origins(steps: int) -> IntArray:
+def spread_origins(steps: int, most: int) -> IntArray:
     """Origins at which both a lag before and a lag after lie within the history."""
     first, last = LAG_STEPS_MAX + SMOOTH_STEPS, steps - LAG_STEPS_MAX
     if last <= first:
         return np.zeros(0, dtype=np.int64)
-    return np.unique(np.linspace(first, last, min(last - first, ORIGINS_MAX)).astype(np.int64))
-
-
-def _candidates(
-    callee: SeriesKey, edges: Sequence[CallEdge], place: dict[SeriesKey, int]
-) -> list[int]:
-    """The rows of the callers with the largest shares: of the same region, else movable demand."""
-    callers = sorted(
-        (edge for edge in edges if edge.callee == callee.module and edge.caller != callee.module),
-        key=lambda edge: -edge.share,
-    )
-    rows = []
-    for edge in callers[:CALLERS_MAX]:
-        for region in (callee.region, ALL_REGIONS):
-            row = place.get(SeriesKey(edge.caller, region))
-            if row is not None and edge.share >= SHARE_MIN:
-                rows.append(row)
-                break
-    return rows
+    return np.unique(np.linspace(first, last, min(last - first, most)).astype(np.int64))
 
 
 def _best_link(
@@ -223,10 +135,10 @@ class _Growths(NamedTuple):
 
 
 def _growths(callee: FloatArray, upstream: FloatArray, origins: IntArray, lag: int) -> _Growths:
-    now = _at(callee, origins)
-    coming = _at(callee, origins + lag) - now
-    own = now - _at(callee, origins - lag)
-    led = _at(upstream, origins) - _at(upstream, origins - lag)
+    now = at_origins(callee, origins)
+    coming = at_origins(callee, origins + lag) - now
+    own = now - at_origins(callee, origins - lag)
+    led = at_origins(upstream, origins) - at_origins(upstream, origins - lag)
     all_three = np.stack([coming, own, led])
     usable = np.isfinite(all_three).all(axis=0) & (np.abs(all_three) <= GROWTH_MAX).all(axis=0)
     return _Growths(*all_three[:, usable])
@@ -245,33 +157,55 @@ def _error(residual: FloatArray) -> float:
     return float(np.abs(residual).mean())
 
 
-def _floors(values: FloatArray, step_s: int) -> FloatArray:
+def growth_floors(values: FloatArray, step_s: int) -> FloatArray:
     """A rate (n,) below which growth is noise: a twentieth of the mean, or a request a step."""
     measured = np.isfinite(values)
     mean = np.where(measured, values, 0.0).sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
     return np.asarray(np.maximum(FLOOR_SHARE * mean, 1.0 / step_s))
 
 
-def _trailing_log_means(values: FloatArray, floor: FloatArray, width: int) -> FloatArray:
-    """Log of the mean of the `width` steps before each origin, shape (n, steps + 1).
+def trailing_log_means(
+    values: FloatArray, floor: FloatArray, *widths: int
+) -> tuple[FloatArray, ...]:
+    """Log of the mean of the `widths` steps before each origin, each of shape (n, steps + 1).
 
     NaN where less than half of them is measured, and before the first whole width.
     """
+    rows, steps = values.shape
     measured = np.isfinite(values)
-    sums = np.pad(np.cumsum(np.where(measured, values, 0.0), axis=1), ((0, 0), (1, 0)))
-    counts = np.pad(np.cumsum(measured, axis=1), ((0, 0), (1, 0)))
+    sums, counts = np.zeros((2, rows, steps + 1))
+    np.cumsum(np.where(measured, values, 0.0), axis=1, out=sums[:, 1:])
+    np.cumsum(measured, axis=1, out=counts[:, 1:])
+    return tuple(_log_mean(sums, counts, floor, width) for width in widths)
+
+
+def _log_mean(sums: FloatArray, counts: FloatArray, floor: FloatArray, width: int) -> FloatArray:
     log_mean = np.full(sums.shape, np.nan)
     if sums.shape[1] <= width:
         return log_mean
     count = counts[:, width:] - counts[:, :-width]
     mean = (sums[:, width:] - sums[:, :-width]) / np.maximum(count, 1)
-    enough = 2 * count >= width
     # A running sum leaves a rounding error below zero where demand is zero.
     level = np.maximum(mean, 0.0) + floor[:, None]
-    log_mean[:, width:] = np.where(enough, np.log(level), np.nan)
+    log_mean[:, width:] = np.where(2 * count >= width, np.log(level), np.nan)
     return log_mean
 
 
-def _at(log_means: FloatArray, origins: IntArray) -> FloatArray:
+def without_wave(rows: FloatArray) -> FloatArray:
+    """Rows (n, m) less the mean of what is known in the `WAVE_STEPS` to either side.
+
+    Of a past that is over, both sides are known; of the newest moment only one would be.
+    """
+    known = np.isfinite(rows)
+    sums, counts = np.zeros((2, len(rows), rows.shape[1] + 1))
+    np.cumsum(np.where(known, rows, 0.0), axis=1, out=sums[:, 1:])
+    np.cumsum(known, axis=1, out=counts[:, 1:])
+    at = np.arange(rows.shape[1])
+    first, stop = np.maximum(at - WAVE_STEPS, 0), np.minimum(at + WAVE_STEPS + 1, len(at))
+    count = np.maximum(counts[:, stop] - counts[:, first], 1.0)
+    return np.asarray(rows - (sums[:, stop] - sums[:, first]) / count)
+
+
+def at_origins(log_means: FloatArray, origins: IntArray) -> FloatArray:
     """The entries of these origins; NaN before the first."""
     return np.where(origins >= 0, log_means[np.maximum(origins, 0)], np.nan)

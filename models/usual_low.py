@@ -40,10 +40,11 @@ class _Slots(NamedTuple):
     """Slots in `AROUND_S`."""
 
 
-def usual_low(batch: SeriesBatch) -> FloatArray:
+def usual_low(batch: SeriesBatch, *, first_day: bool = True) -> FloatArray:
     """The least usual demand at each step, shape (n, steps), rate per second, finite.
 
-    Zero where little demand is usual, and where nothing is known of what is.
+    Zero where little demand is usual, and where nothing is known of what is. Without `first_day`
+    nothing is usual where no earlier day tells it.
     """
     rows, steps = batch.values.shape
     low = np.zeros((rows, steps))
@@ -53,20 +54,59 @@ def usual_low(batch: SeriesBatch) -> FloatArray:
         some = slice(start, start + ROWS_AT_ONCE)
         slots = _slots(batch.values[some], batch.step_s)
         found = _low_of_days_before(slots)
-        found = np.where(np.isnan(found), _low_so_far(slots, found, batch.step_s), found)
+        beneath = _low_so_far(slots, found, batch.step_s) if first_day else 0.0
+        found = np.where(np.isnan(found), beneath, found)
         low[some] = np.repeat(found, slots.steps_each, axis=1)[:, -steps:]
     return low
 
 
-def _slots(values: FloatArray, step_s: int) -> _Slots:
+def newest_low(batch: SeriesBatch, count: int) -> FloatArray:
+    """The same for the newest `count` steps alone, shape (n, count), at a small part of the cost;
+    NaN where no earlier day tells it."""
+    if not len(batch.keys):
+        return np.zeros((0, count))
+    each, day, around = _measures(batch.step_s)
+    newest = -(-count // each)
+    days, weeks = range(1, DAYS_BACK + 1), range(7, 7 * WEEKS_BACK + 1, 7)
+    lowest = {
+        back: _lowest_then(batch, newest, back * day, around) for back in sorted({*days, *weeks})
+    }
+    found = np.fmin(_low([lowest[back] for back in days]), _low([lowest[back] for back in weeks]))
+    return np.asarray(np.repeat(found, each, axis=1)[:, newest * each - count :])
+
+
+def _lowest_then(batch: SeriesBatch, slots: int, earlier: int, around: int) -> FloatArray:
+    """The lowest slot around each of the newest slots moved `earlier` slots back, (n, slots)."""
+    each = _measures(batch.step_s)[0]
+    steps = batch.values.shape[1]
+    first = steps - (slots + earlier + around) * each
+    stop = max(steps - (earlier - around) * each, 0)
+    known = batch.values[:, max(first, 0) : stop]
+    part = np.full((len(known), (slots + 2 * around) * each), np.nan)
+    part[:, part.shape[1] - known.shape[1] :] = known
+    found = _lowest_around(_slots(part, batch.step_s).means, around)[:, around : around + slots]
+    before_the_first = -(-steps // each) - slots - earlier + np.arange(slots) < 0
+    return np.where(before_the_first, np.nan, found)
+
+
+def _measures(step_s: int) -> tuple[int, int, int]:
+    """Steps in a slot, slots in a day, slots in `AROUND_S`."""
     each = max(round(SLOT_S_MIN / step_s), 1)
-    missing = -values.shape[1] % each
-    padded = np.pad(values, ((0, 0), (missing, 0)), constant_values=np.nan)
-    cells = padded.reshape(len(values), -1, each)
-    count = np.isfinite(cells).sum(axis=2)
-    means = np.where(count > 0, np.nansum(cells, axis=2) / np.maximum(count, 1), np.nan)
     day = max(round(DAY_S / (each * step_s)), 1)
-    return _Slots(means, each, day, min(round(AROUND_S / (each * step_s)), day - 1))
+    return each, day, min(round(AROUND_S / (each * step_s)), day - 1)
+
+
+def _slots(values: FloatArray, step_s: int) -> _Slots:
+    each, day, around = _measures(step_s)
+    missing = -values.shape[1] % each
+    padded = np.full((len(values), missing + values.shape[1]), np.nan)
+    padded[:, missing:] = values
+    cells = padded.reshape(len(values), -1, each)
+    known = np.isfinite(cells)
+    count = known.sum(axis=2)
+    total = np.where(known, cells, 0.0).sum(axis=2)
+    means = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return _Slots(means, each, day, around)
 
 
 def _low_of_days_before(slots: _Slots) -> FloatArray:
@@ -97,8 +137,9 @@ def _low_so_far(slots: _Slots, days: FloatArray, step_s: int) -> FloatArray:
 def _lowest_around(means: FloatArray, around: int) -> FloatArray:
     """The lowest slot within `around` slots before and after, NaN where none is known."""
     width = 2 * around + 1
-    padded = np.where(np.isnan(means), np.inf, means)
-    padded = np.pad(padded, ((0, 0), (around, around)), constant_values=np.inf)
+    slots = means.shape[1]
+    padded = np.full((len(means), slots + 2 * around), np.inf)
+    padded[:, around : around + slots] = np.where(np.isnan(means), np.inf, means)
     reach = 1
     while reach < width:
         shift = min(reach, width - reach)

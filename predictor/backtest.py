@@ -18,11 +18,14 @@ from typing import Any
 import joblib
 import numpy as np
 
-from models.rolling_origins import SERIES_TOGETHER, RollingResult, Target, rolling_origins
+from models.planned_events import PlannedEvents
+from models.rolling_origins import SERIES_TOGETHER, RollingResult, Target
 from models.series import SeriesBatch
+from predictor.backtest_calendar import planned_origins
 from predictor.backtest_scores import Score, quarters, score, steps_ahead, usable
 from predictor.history_sources.history import SourceHistory
 
+NOTHING_PLANNED = PlannedEvents()
 FIVE_MINUTES_S = 300
 CONNECT_TIMEOUT_S = 20
 _SHORT_STEP: tuple[Target, ...] = (Target(120, 0), Target(300, 0), Target(600, 0), Target(120, 300))
@@ -40,6 +43,7 @@ class Work:
     series: SeriesBatch
     targets: tuple[Target, ...]
     origins_max: int
+    planned: PlannedEvents = NOTHING_PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def works(
     origins_max: int,
     *,
     together: bool = False,
+    planned: PlannedEvents = NOTHING_PLANNED,
 ) -> list[Work]:
     """A piece of work for each series that was measured at all; raises `ValueError`.
 
@@ -93,7 +98,7 @@ def works(
         for target in wanted:
             steps_ahead(target, step_s)
         pieces = _pieces(history.batch, SERIES_TOGETHER if together else 1)
-        found += [Work(history.source, one, wanted, origins_max) for one in pieces]
+        found += [Work(history.source, one, wanted, origins_max, planned) for one in pieces]
     return found
 
 
@@ -115,8 +120,12 @@ def backtest(
 
 def judge(work: Work) -> list[Judged]:
     """Every series of a piece of work, all its targets."""
-    made = rolling_origins(
-        work.series, work.targets, origins_max=work.origins_max, cpu_s=time.process_time
+    made = planned_origins(
+        work.series,
+        work.targets,
+        work.planned,
+        origins_max=work.origins_max,
+        cpu_s=time.process_time,
     )
     results = [usable(result) for result in made]
     rows = dict(zip(work.series.keys, _pieces(work.series, 1, whole=True), strict=True))

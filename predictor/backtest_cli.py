@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from predictor.calendar_option import CalendarOption, planned_of
 from predictor.command import (
     EXIT_NEGATIVE,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     ConfigOption,
+    settings_of,
     stop,
 )
 from predictor.events.option_values import duration_s
@@ -46,6 +48,58 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 120
 """Characters of the table where no terminal says how many."""
+BackendName = Literal["processes", "dask", "ray"]
+
+LeadOption = Annotated[
+    Any,
+    typer.Option(
+        parser=duration_s,
+        metavar="DURATION",
+        help="120s, 2m: forecast so far ahead. [default: by the step]",
+    ),
+]
+HoldOption = Annotated[
+    Any,
+    typer.Option(parser=duration_s, metavar="DURATION", help="The peak of so long after the lead."),
+]
+OriginsOption = Annotated[
+    int, typer.Option(min=8, max=20_000, help="Forecasts of a series and target, at most.")
+]
+TogetherOption = Annotated[
+    bool, typer.Option("--together", help="Train a source's series together, by the dozen.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Scores by series and target, and by quarter.")
+]
+ParquetOption = Annotated[
+    Path | None, typer.Option("--parquet", help="Every forecast and what came.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", help="A page with charts; it needs no network.")
+]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=512, help="Series at a time.")]
+BackendOption = Annotated[BackendName, typer.Option(help="Where they are worked on.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Of a Dask or Ray scheduler; else one is started."),
+]
+
+
+class Outputs(NamedTuple):
+    """The files that were asked for."""
+
+    json: Path | None
+    parquet: Path | None
+    html: Path | None
+
+    def check(self) -> None:
+        """Ends the command where one could not be written after all the work."""
+        if self.parquet is None:
+            return
+        from predictor.backtest_files import can_write_parquet
+
+        if missing := can_write_parquet():
+            stop(EXIT_USAGE, missing)
 
 
 def backtest(
@@ -61,45 +115,17 @@ def backtest(
     region_label: RegionLabelOption = "region",
     events: EventsOption = None,
     from_topic: TopicHistoryOption = False,
-    lead: Annotated[
-        Any,
-        typer.Option(
-            parser=duration_s,
-            metavar="DURATION",
-            help="120s, 2m: forecast so far ahead. [default: by the step]",
-        ),
-    ] = None,
-    hold: Annotated[
-        Any,
-        typer.Option(
-            parser=duration_s, metavar="DURATION", help="The peak of so long after the lead."
-        ),
-    ] = None,
-    origins: Annotated[
-        int, typer.Option(min=8, max=20_000, help="Forecasts of a series and target, at most.")
-    ] = 2000,
-    together: Annotated[
-        bool, typer.Option("--together", help="Train a source's series together, by the dozen.")
-    ] = False,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Scores by series and target, and by quarter.")
-    ] = None,
-    parquet: Annotated[
-        Path | None, typer.Option("--parquet", help="Every forecast and what came.")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="A page with charts; it needs no network.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, max=512, help="Series at a time.")
-    ] = 1,
-    backend: Annotated[
-        Literal["processes", "dask", "ray"], typer.Option(help="Where they are worked on.")
-    ] = "processes",
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Of a Dask or Ray scheduler; else one is started."),
-    ] = None,
+    lead: LeadOption = None,
+    hold: HoldOption = None,
+    origins: OriginsOption = 2000,
+    together: TogetherOption = False,
+    json: JsonOption = None,
+    parquet: ParquetOption = None,
+    html: HtmlOption = None,
+    jobs: JobsOption = 1,
+    backend: BackendOption = "processes",
+    cluster: ClusterOption = None,
+    calendar: CalendarOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Forecast the newest part of a history from what was before it, and judge the forecasts.
@@ -115,23 +141,25 @@ def backtest(
         module_label, region_label, config,
     )  # fmt: skip
     options.check()
-    if parquet is not None:
-        from predictor.backtest_files import can_write_parquet
-
-        if missing := can_write_parquet():
-            stop(EXIT_USAGE, missing)
+    outputs = Outputs(json, parquet, html)
+    outputs.check()
     histories = read_histories(options)
+    planned = planned_of(calendar, settings_of(config), histories)
     notes = [note for history in histories for note in history.notes]
+    notes += [] if planned is None else planned.notes
     for note in notes:
         typer.echo(note, err=True)
-    from predictor.backtest import Backend, works
+    from predictor.backtest import NOTHING_PLANNED, Backend, works
 
+    events_of = NOTHING_PLANNED if planned is None else planned.events
     try:
-        wanted = works(histories, _targets(lead, hold), origins, together=together)
+        wanted = works(
+            histories, _targets(lead, hold), origins, together=together, planned=events_of
+        )
     except ValueError as error:
         stop(EXIT_USAGE, str(error))
     judged = _judge(wanted, Backend(backend, jobs, cluster))
-    _write(judged, notes, json, parquet, html)
+    _write(judged, notes, outputs)
     _show(judged)
 
 
@@ -165,29 +193,22 @@ def _progress(series: int) -> Iterator[Callable[[Work], None]]:
         yield lambda work: progress.advance(task, len(work.series.keys))
 
 
-def _write(
-    judged: Sequence[Judged],
-    notes: Sequence[str],
-    json: Path | None,
-    parquet: Path | None,
-    html: Path | None,
-) -> None:
+def _write(judged: Sequence[Judged], notes: Sequence[str], outputs: Outputs) -> None:
     from predictor.backtest_files import write_json, write_parquet
     from predictor.backtest_report import write_report
 
     command = _command()
     try:
-        if json is not None:
-            write_json(json, judged, command)
-        if parquet is not None:
-            write_parquet(parquet, judged)
-        if html is not None:
-            write_report(html, judged, command, notes, datetime.now(UTC))
+        if outputs.json is not None:
+            write_json(outputs.json, judged, command)
+        if outputs.parquet is not None:
+            write_parquet(outputs.parquet, judged)
+        if outputs.html is not None:
+            write_report(outputs.html, judged, command, notes, datetime.now(UTC))
     except OSError as error:
         stop(EXIT_UNREACHABLE, str(error))
-    for path in (json, parquet, html):
-        if path is not None:
-            typer.echo(f"written to {path}", err=True)
+    for path in filter(None, outputs):
+        typer.echo(f"written to {path}", err=True)
 
 
 def _show(judged: Sequence[Judged]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -21,12 +21,20 @@ import numpy as np
 
 from predictor import __version__
 from predictor.backtest import Judged
-from predictor.backtest_scores import SCORED_LEVELS, Score, geometric_mean
+from predictor.backtest_scores import (
+    QUARTERS,
+    SCORED_LEVELS,
+    Score,
+    geometric_mean,
+    mean_coverage,
+    together,
+)
 from predictor.history_sources.history import instant_text, series_name
 from predictor.history_sources.parquet_history import EXTRA
 
 FORMAT = 1
 LIBRARIES = ("numpy", "scikit-learn")
+COSTS = ("fit_s", "forecast_s")
 
 
 @contextmanager
@@ -66,8 +74,33 @@ def document(judged: Sequence[Judged], command: str) -> dict[str, Any]:
             geometric_mean(one.wql_last_value / one.wql_seasonal_naive for one in scored
                            if one.wql_seasonal_naive > 0)
         ),
+        **_in_all(judged),
         "results": [_result(one) for one in judged],
     }  # fmt: skip
+
+
+def _in_all(judged: Sequence[Judged]) -> dict[str, Any]:
+    """All results together, and by quarter of each; the large series count for most."""
+    by_quarter = [[one.quarters[place] for one in judged] for place in range(QUARTERS)]
+    return {
+        **_part(judged, [one.score for one in judged]),
+        "quarters": [_part(judged, quarter) for quarter in by_quarter],
+    }
+
+
+def _part(judged: Sequence[Judged], parts: Sequence[Score]) -> dict[str, Any]:
+    costs = [_cost(one, part) for one, part in zip(judged, parts, strict=True)]
+    summed = {name: round(math.fsum(cost[name] for cost in costs), 4) for name in COSTS}
+    return {**_score(together(parts)), **summed}
+
+
+def held_out_document(scores: Collection[Score]) -> dict[str, Any]:
+    """Some series together, for a manifest; `ratio` is the geometric mean of theirs."""
+    return {
+        "origins": sum(one.origins for one in scores),
+        "ratio": _known(geometric_mean(one.ratio for one in scores)),
+        "coverage": {_level(level): _known(share) for level, share in mean_coverage(scores)},
+    }
 
 
 def versions() -> dict[str, str]:
@@ -105,11 +138,16 @@ def _result(one: Judged) -> dict[str, Any]:
         "target": {"lead_s": result.target.lead_s, "hold_s": result.target.hold_s},
         "span": _span(one.series.start_s, one.series.end_s),
         **_score(one.score),
-        "fit_s": round(result.fit_s, 4),
-        "forecast_s": round(result.forecast_s, 4),
+        **_cost(one, one.score),
         "reasons": list(result.reasons),
-        "quarters": [_score(quarter) for quarter in one.quarters],
+        "quarters": [{**_score(quarter), **_cost(one, quarter)} for quarter in one.quarters],
     }
+
+
+def _cost(one: Judged, part: Score) -> dict[str, float]:
+    """CPU seconds; a part of the origins has its share of them."""
+    share = part.origins / one.score.origins if one.score.origins else 1.0
+    return {name: round(share * getattr(one.result, name), 4) for name in COSTS}
 
 
 def _score(score: Score) -> dict[str, Any]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import msgspec
 import numpy as np
 
@@ -36,6 +34,7 @@ from predictor.backtest_verdict import (
     verdict,
 )
 from predictor.history_sources.history import instant_text, series_name
+from predictor.web.page import render_page
 
 CASES_MAX = 80
 """So many series and targets are drawn, those with the most loss first; the table holds all."""
@@ -89,18 +88,11 @@ def write_report(
 
 
 def render(judged: Sequence[Judged], command: str, notes: Sequence[str], made_at: datetime) -> str:
-    """The page; texts are escaped, data is embedded as JSON that cannot end its script element."""
+    """The whole page."""
     drawn = _drawn(judged)
-    charts = msgspec.json.encode([_chart(one) for one in drawn]).decode().replace("<", "\\u003c")
-    environment = jinja2.Environment(
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.PackageLoader("predictor.web", "templates"),
-    )
-    vendor = resources.files("predictor.web") / "vendor"
-    return environment.get_template("backtest.html").render(
+    return render_page(
+        "backtest.html",
+        [_chart(one) for one in drawn],
         title="Backtest",
         subtitle=_subtitle(judged),
         verdict=verdict(judged),
@@ -115,9 +107,6 @@ def render(judged: Sequence[Judged], command: str, notes: Sequence[str], made_at
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in versions().items()),
         made_at=made_at,
-        charts_json=charts,
-        plot_script=(vendor / "uPlot.iife.min.js").read_text(encoding="utf-8"),
-        plot_style=(vendor / "uPlot.min.css").read_text(encoding="utf-8"),
     )
 
 

@@ -7,7 +7,7 @@ another has no forecast.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,16 @@ QUARTERS = 4
 class Score:
     """How one stretch of origins came out.
 
-    A `wql` is the weighted quantile loss 2 * sum(pinball) / (5 * sum(|y|)) over `SCORED_LEVELS`,
-    `ratio` ours over that of seasonal naive; both are NaN where nothing was asked for.
+    `size` is sum(|y|), a `wql` the weighted quantile loss 2 * sum(pinball) / (5 * size) over
+    `SCORED_LEVELS`, `ratio` ours over that of seasonal naive; the latter two are NaN where nothing
+    was asked for.
     `coverage` is the share of outcomes at or below each level of the forecast, as (level, share).
     """
 
     origins: int
     from_s: int
     until_s: int
+    size: float
     wql: float
     wql_seasonal_naive: float
     wql_last_value: float
@@ -64,6 +66,7 @@ def score(result: RollingResult) -> Score:
         origins=len(result.outcome),
         from_s=int(result.origin_s[0]) if len(below) else 0,
         until_s=int(result.origin_s[-1]) if len(below) else 0,
+        size=float(np.abs(result.outcome).sum()),
         wql=ours,
         wql_seasonal_naive=naive,
         wql_last_value=last,
@@ -87,6 +90,40 @@ def geometric_mean(values: Iterable[float]) -> float:
     """Of those that are above zero and finite; NaN where none is."""
     logs = [math.log(value) for value in values if 0 < value < math.inf]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def together(scores: Collection[Score]) -> Score:
+    """Several stretches as one: losses weigh by what was asked for, coverage by origins."""
+    known = [one for one in scores if one.origins]
+    size = math.fsum(one.size for one in known)
+
+    def mean(name: str) -> float:
+        lost = math.fsum(one.size * getattr(one, name) for one in known if one.size)
+        return lost / size if size else math.nan
+
+    ours, naive = mean("wql"), mean("wql_seasonal_naive")
+    return Score(
+        origins=sum(one.origins for one in known),
+        from_s=min((one.from_s for one in known), default=0),
+        until_s=max((one.until_s for one in known), default=0),
+        size=size,
+        wql=ours,
+        wql_seasonal_naive=naive,
+        wql_last_value=mean("wql_last_value"),
+        ratio=ours / naive if naive > 0 else math.nan,
+        coverage=mean_coverage(known),
+    )
+
+
+def mean_coverage(scores: Collection[Score]) -> tuple[tuple[float, float], ...]:
+    """Each level with the share of all outcomes at or below it, every origin counting the same."""
+    known = [one for one in scores if one.origins]
+    origins = sum(one.origins for one in known)
+    levels = [level for level, _ in known[0].coverage] if known else []
+    return tuple(
+        (level, sum(one.origins * one.coverage[place][1] for one in known) / origins)
+        for place, level in enumerate(levels)
+    )
 
 
 def steps_ahead(target: Target, step_s: int) -> tuple[int, int]:

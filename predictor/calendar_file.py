@@ -57,7 +57,7 @@ class CalendarFile:
         self.set_aside: tuple[str, ...] = ()
         self._settings = settings
         self._files = [_File(Path(name)) for name in settings.files]
-        self._zones = _zones(settings, regions)
+        self._zones = zones_of(settings, regions)
         self._modules = modules
         self._day: int | None = None
         self._planned = PlannedEvents()
@@ -159,7 +159,7 @@ class CalendarFile:
             _log.warning("calendar_entries_set_aside", more=len(new) - LINES_MAX)
 
 
-def _zones(settings: CalendarSettings, regions: frozenset[str]) -> Mapping[str, tzinfo]:
+def zones_of(settings: CalendarSettings, regions: frozenset[str]) -> Mapping[str, tzinfo]:
     """The time zone of every region; UTC where none is set."""
     for name in settings.regions:
         if name not in regions:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from predictor.backtest_cli import backtest
+from predictor.calendar_option import CalendarOption, without_events
 from predictor.command import (
     EXIT_INTERRUPTED,
     EXIT_NEGATIVE,
@@ -110,6 +111,7 @@ def train(
     region_label: RegionLabelOption = "region",
     events: EventsOption = None,
     from_topic: TopicHistoryOption = False,
+    calendar: CalendarOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Learn each module's season from history and write a model folder that `run` loads.
@@ -122,7 +124,7 @@ def train(
     )  # fmt: skip
     options.check()
     settings = settings_of(config)
-    histories = read_histories(options)
+    histories = without_events(read_histories(options), calendar, settings)
     from predictor.training import TrainingFailed, train_model
 
     try:

@@ -206,10 +206,20 @@ def _contradictions(settings: Settings, origin: str) -> list[str]:
             f"{origin}: history.step_s: expected a multiple of windows.bucket_s "
             f"({settings.windows.bucket_s}), got {settings.history.step_s}"
         )
+    try:
+        settings.history.layers()
+    except ValueError as error:
+        faults.append(f"{origin}: history: {error}")
     if settings.metrics.topic == settings.kafka.requests_topic:
         faults.append(
             f"{origin}: metrics.topic: is the request topic already; samples there count without it"
         )
+    faults += [
+        f"{origin}: modules.{module}.callers: {caller!r}: expected another key of modules"
+        for module, callers in settings.callers().items()
+        for caller in callers
+        if caller not in settings.modules or caller == module
+    ]
     for module, route in settings.routes.items():
         if module not in settings.modules:
             faults.append(f"{origin}: routes.{module}: expected a key of modules")

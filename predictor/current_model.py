@@ -12,10 +12,15 @@ from functools import partial
 
 import structlog
 
+from models.announced_floor import with_announced
 from models.ensemble import Ensemble
 from models.ensemble_fit import TREES_AGE_S, fit_ensemble
-from models.forecast import Horizon
+from models.forecast import ForecastBatch, Horizon
 from models.series import SeriesBatch
+from models.step_windows import step_windows
+from models.upstream_pairs import NO_CALLERS, Callers
+from predictor.core.announced import AnnouncedWorkflows
+from predictor.current_events import CurrentEvents
 
 YOUNG_HISTORY_SHARE = 0.25
 """A young history is fitted again when it has grown by this share: what is usual still changes."""
@@ -25,7 +30,10 @@ _log = structlog.get_logger(__name__)
 
 
 class CurrentModel:
-    """Holds the newest fit. `prior` is a trained model; `digest` names it in audit records."""
+    """Holds the newest fit. `prior` is a trained model; `digest` names it in audit records.
+
+    With `events` everything is fitted to, and forecast from, demand without what was planned.
+    """
 
     def __init__(
         self,
@@ -34,6 +42,8 @@ class CurrentModel:
         trees_age_s: float = TREES_AGE_S,
         prior: Ensemble | None = None,
         digest: str = "",
+        events: CurrentEvents | None = None,
+        callers: Callers = NO_CALLERS,
         wait: bool = False,
     ) -> None:
         self.digest = digest
@@ -43,6 +53,8 @@ class CurrentModel:
         self._refit_s = refit_s
         self._trees_age_s = trees_age_s
         self._prior = prior
+        self._events = events
+        self._callers = callers
         self._current = prior or Ensemble()
         self._fitted_at_s: float | None = None
         self._span_s = 0.0
@@ -60,6 +72,22 @@ class CurrentModel:
         if not self._has_fitted:
             self._current, self.digest = prior, digest
 
+    @property
+    def name(self) -> str:
+        """The method's name, for audit records."""
+        return self._current.name
+
+    async def forecast(
+        self, batch: SeriesBatch, horizon: Horizon, announced: AnnouncedWorkflows | None = None
+    ) -> ForecastBatch:
+        """This tick's forecast, with planned events in it and announced workflows under it."""
+        found = await self.forecaster(batch, horizon)
+        method = found if self._events is None else self._events.around(found)
+        made = method.forecast(batch, horizon)
+        if announced is None or announced.is_empty:
+            return made
+        return _above_announced(made, batch, horizon, announced)
+
     async def forecaster(self, batch: SeriesBatch, horizon: Horizon) -> Ensemble:
         """The forecaster for this tick; starts a fit when one is due.
 
@@ -71,8 +99,16 @@ class CurrentModel:
             self._fitting = asyncio.create_task(self._fit(batch, horizon))
         if self._wait and self._fitting is not None:
             await self._fitting
-        await self._learn(batch, horizon)
+        await self._learn(await self._without_events(batch), horizon)
         return self._current
+
+    async def _without_events(self, batch: SeriesBatch) -> SeriesBatch:
+        if self._events is None:
+            return batch
+        self._events.refresh(batch)
+        if self._wait:
+            await self._events.settled()
+        return await self._events.without(batch)
 
     async def _learn(self, batch: SeriesBatch, horizon: Horizon) -> None:
         """Take in the outcomes of the newest steps; a fit that ended meanwhile is not undone."""
@@ -96,10 +132,27 @@ class CurrentModel:
     async def _fit(self, batch: SeriesBatch, horizon: Horizon) -> None:
         prior, digest = self._prior, self._prior_digest
         try:
+            if self._events is not None:
+                batch = await self._events.learnt_from(batch)
             # What was learnt from another trained model is begun anew.
             former = self._current if self._fitted_from is prior and self._has_fitted else None
-            fit = partial(fit_ensemble, trees_age_s=self._trees_age_s)
+            fit = partial(fit_ensemble, callers=self._callers, trees_age_s=self._trees_age_s)
             self._current = await asyncio.to_thread(fit, batch, horizon, prior, former)
             self.digest, self._has_fitted, self._fitted_from = digest, True, prior
         except Exception:  # noqa: BLE001 - a forecaster's fault must not end the service
             _log.exception("fit_failed", series=len(batch.keys), steps=batch.values.shape[1])
+
+
+def _above_announced(
+    made: ForecastBatch, batch: SeriesBatch, horizon: Horizon, announced: AnnouncedWorkflows
+) -> ForecastBatch:
+    try:
+        announced.learn(batch)
+        expected = announced.expected(made.made_at_s, made.steps.shape[2])
+        if expected is None:
+            return made
+        windows = step_windows(horizon, len(batch.keys), batch.step_s)
+        return with_announced(made, *expected, windows)
+    except Exception:  # noqa: BLE001 - an announcement's fault must not end the service
+        _log.exception("announced_workflows_failed", series=len(batch.keys))
+        return made

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.series import in_double
 from predictor.core.history import History
 from predictor.file_demand import file_demand
 from predictor.history_sources.history import HistoryRefused, SourceHistory
@@ -29,7 +30,7 @@ def demand_history(settings: Settings, events: Path | None) -> SourceHistory:
         )
     except (OSError, EOFError) as error:
         raise _named(error, events) from error
-    batch = history.series(AFTER_EVERYTHING_S)
+    batch = in_double(history.series(AFTER_EVERYTHING_S))
     if not np.isfinite(batch.values).any():
         raise HistoryRefused(f"no series holds a whole step; records: {dict(counts) or 'none'}")
     told = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))

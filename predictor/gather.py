@@ -46,14 +46,13 @@ class Gatherer:
         view = _owned(await self._cluster.observe(), self._owns)
         batch = self.history.series(now_s)
         window = horizon(batch.keys, self._policy, state, age_s=now_s - batch.end_s)
-        forecaster = await self._model.forecaster(batch, window)
-        self.forecast = forecaster.forecast(batch, window)
+        self.forecast = await self._model.forecast(batch, window, self.history.announced)
         return make_inputs(
             view,
             self.forecast,
             self.history.observed(now_s),
             series_digest=self.history.series_digest(),
-            model_name=forecaster.name,
+            model_name=self._model.name,
             model_digest=self._model.digest,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +24,6 @@ from predictor.command import (
 
 if TYPE_CHECKING:
     from models.model_signature import TrustedKeys
-    from predictor.model_store.listing import VersionFacts
     from predictor.model_store.model_store import ModelStore
 
 models_app = typer.Typer(help="List, check, sign and promote trained models.", no_args_is_help=True)
@@ -60,9 +59,8 @@ def list_(
     """
     from predictor.model_store.listing import listed, versions_table
 
-    trusted = _trusted(trusted_key, config)
-    with _answered():
-        found = listed(_store(store), trusted)
+    with _opened(store, trusted_key, config) as (opened, trusted):
+        found = listed(opened, trusted)
     if as_json:
         _print_json(found)
         return
@@ -86,9 +84,7 @@ def show(
     """
     from predictor.model_store.listing import shown_lines, shown_version
 
-    trusted = _trusted(trusted_key, config)
-    with _answered():
-        opened = _store(store)
+    with _opened(store, trusted_key, config) as (opened, trusted):
         found = shown_version(opened, _named(opened, version), trusted)
     if as_json:
         _print_json(found)
@@ -110,17 +106,16 @@ def verify(
     Example: mplp-predictor models verify build/models
     """
     from predictor.model_store.listing import verified
-
-    settings = settings_of(config)
-    trusted = _trusted(trusted_key, config)
     from predictor.wiring import served_model
 
-    with _answered():
-        opened = _store(store)
+    step_s = settings_of(config).history.step_s
+    with _opened(store, trusted_key, config) as (opened, trusted):
         found = verified(
-            opened, _named(opened, version), trusted,
-            lambda parameters: served_model(parameters, settings.history.step_s),
-        )  # fmt: skip
+            opened,
+            _named(opened, version),
+            trusted,
+            lambda parameters: served_model(parameters, step_s),
+        )
     if as_json:
         _print_json(found)
     elif found.problem is None:
@@ -146,9 +141,7 @@ def promote(
     """
     if (version is None) == (not back):
         stop(EXIT_USAGE, "give either a VERSION or --back")
-    trusted = _trusted(trusted_key, config)
-    with _answered():
-        opened = _store(store)
+    with _opened(store, trusted_key, config) as (opened, trusted):
         if version is None:
             pointer = opened.promote_former(trusted)
         else:
@@ -204,6 +197,16 @@ def keygen(
     typer.echo(key_text(key.public_key()))
 
 
+@contextmanager
+def _opened(
+    url: str, keys: list[str] | None, config: Path | None
+) -> Iterator[tuple[ModelStore, TrustedKeys]]:
+    """The store and the keys that count; whatever is refused inside ends the command."""
+    trusted = _trusted(keys, config)
+    with _answered():
+        yield _store(url), trusted
+
+
 def _store(url: str) -> ModelStore:
     from predictor.model_store.model_store import ModelStore
 
@@ -230,7 +233,7 @@ def _trusted(texts: list[str] | None, config: Path | None) -> TrustedKeys:
         stop(EXIT_USAGE, f"--trusted-key {error}")
 
 
-def _print_json(value: VersionFacts | tuple[VersionFacts, ...] | Any) -> None:
+def _print_json(value: object) -> None:
     import msgspec
 
     typer.echo(msgspec.json.format(msgspec.json.encode(value)).decode())

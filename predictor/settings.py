@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from models.upstream_pairs import CALLERS_MAX
 from predictor.core.history import History
+from predictor.core.history_layers import HistoryLayers
 from predictor.core.input_partitions import InputPartitions
 from predictor.core.input_topic import Proof
 from predictor.core.policy import (
@@ -84,10 +86,24 @@ class MetricSettings(Section, frozen=True):
 
 
 class HistorySettings(Section, frozen=True):
-    """How much of the past is kept in memory, and how finely."""
+    """How much of the past is kept in memory, and how finely: all of it in `step_s` for
+    `length_days`, and means over `coarse_step_s` of what is older, to `coarse_length_days`."""
 
     step_s: Annotated[int, Meta(ge=10, le=3600)] = 60
     length_days: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    coarse_step_s: Annotated[int, Meta(ge=60, le=3600)] = 300
+    coarse_length_days: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    precision: Literal["double", "single"] = "double"
+
+    def layers(self) -> HistoryLayers:
+        """The same for the core; raises `ValueError` for lengths that do not fit together."""
+        return HistoryLayers(
+            step_s=self.step_s,
+            length_s=int(self.length_days * 86_400) // self.step_s * self.step_s,
+            coarse_step_s=self.coarse_step_s,
+            coarse_length_s=int(self.coarse_length_days * 86_400),
+            is_single=self.precision == "single",
+        )
 
 
 class ModelSettings(Section, frozen=True):
@@ -124,9 +140,13 @@ class RegionSettings(Section, frozen=True):
 
 
 class ModuleSettings(Section, frozen=True):
-    """A module: the HPA's name in each region's namespace, and what deviates from `defaults`."""
+    """A module: the HPA's name in each region's namespace, and what deviates from `defaults`.
+
+    `callers` are the modules that call it; without a list they are looked for in its history.
+    """
 
     hpa: Name
+    callers: Annotated[tuple[Name, ...], Meta(max_length=CALLERS_MAX)] | None = None
     policy: ModuleOverride = field(default_factory=ModuleOverride)
 
 
@@ -252,6 +272,11 @@ class Settings(Section, frozen=True):
             return 0.0
         return 2 * max(0.0, self.metrics.lateness_s - self.windows.lateness_s)
 
+    def callers(self) -> dict[str, tuple[str, ...]]:
+        """The modules that call a module, of those that say so."""
+        told = ((name, module.callers) for name, module in self.modules.items())
+        return {name: callers for name, callers in told if callers is not None}
+
     def input_topics(self) -> dict[int, str]:
         """The topics that demand is read from, by their numbers."""
         topics = [self.kafka.requests_topic]
@@ -272,10 +297,7 @@ class Settings(Section, frozen=True):
             [module for module in self.modules if owns(module)],
             list(self.regions),
             [module for module in self.routes if owns(module)],
+            layers=self.history.layers(),
             inputs=inputs,
             bucket_s=self.windows.bucket_s,
-            step_s=self.history.step_s,
-            length_s=int(self.history.length_days * 86_400)
-            // self.history.step_s
-            * self.history.step_s,
         )

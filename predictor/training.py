@@ -6,23 +6,25 @@ behind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from models.ensemble import Ensemble
 from models.manifest import Manifest
-from models.series import SeriesBatch
+from models.series import SeriesBatch, SeriesKey
 from models.store import save_model
 from models.training import TrainingReport, train
 from predictor import __version__
+from predictor.backtest_files import held_out_document
+from predictor.backtest_scores import Score, geometric_mean, mean_coverage, score, usable
+from predictor.backtest_verdict import SHOWN_LEVELS, UNKNOWN, ratio_text
 from predictor.core.lead_time import horizon
 from predictor.core.state import new_state
 from predictor.history_sources.history import SourceHistory, joined, series_name
@@ -30,6 +32,8 @@ from predictor.settings import Settings
 
 DAY_S = 86_400
 LIBRARIES = ("scikit-learn", "statsmodels")
+NOT_SCORED = "no series is long enough to hold moments out and see how the mix does on them"
+Scores = Mapping[SeriesKey, Score]
 SERIES_SHOWN = 40
 """A table of more rows is not read; those with the most demand are shown."""
 
@@ -49,54 +53,52 @@ def train_model(settings: Settings, histories: Sequence[SourceHistory], out: Pat
     measured = int(np.isfinite(batch.values).any(axis=1).sum())
     if not measured:
         raise TrainingFailed(f"{history.source}: no series holds a whole step")
+    _say_what_is_odd(console, settings, history)
     window = horizon(batch.keys, settings.policy(), new_state())
     with console.status(f"learning {measured} series of {batch.values.shape[1]} steps"):
-        model, report = train(batch, window)
-    manifest = _store(out, model, batch, report, history.notes)
-    _print(console, settings, history, model, report)
+        model, report = train(batch, window, settings.callers())
+    scores = {result.key: score(usable(result)) for result in report.held_out}
+    manifest = _store(out, model, batch, _told(report, scores, history.notes))
+    console.print(_series_table(batch, model))
+    days = batch.values.shape[1] * batch.step_s / DAY_S
+    console.print(
+        f"{report.series} series over {days:.1f} days: {report.usable} can be forecast, "
+        f"{report.seasonal} of them by season"
+    )
+    console.print(_score_table(batch, scores) if scores else NOT_SCORED)
     console.print(f"model written to [bold]{out}[/bold]")
     return manifest
 
 
-def _store(
-    out: Path, model: Ensemble, batch: SeriesBatch, report: TrainingReport, notes: Sequence[str]
-) -> Manifest:
-    """The one place where a model is written."""
-    told: dict[str, Any] = {
+def _told(report: TrainingReport, scores: Scores, notes: Sequence[str]) -> dict[str, Any]:
+    """What the manifest says of the training run."""
+    by_series = {series_name(key): held_out_document([one]) for key, one in scores.items()}
+    return {
         "series": report.series,
         "usable": report.usable,
         "seasonal": report.seasonal,
         "history": list(notes),
+        "scores": {"in_all": held_out_document(scores.values()), "by_series": by_series},
     }
+
+
+def _store(out: Path, model: Ensemble, batch: SeriesBatch, told: Mapping[str, Any]) -> Manifest:
+    """The one place where a model is written."""
     return save_model(
         out,
         model,
         datetime.now(UTC),
         trained_from_s=batch.start_s,
-        report=msgspec.to_builtins(report.scores) | told,
+        report=told,
         libraries={name: version(name) for name in LIBRARIES} | {"mplp-predictor": __version__},
     )
 
 
-def _print(
-    console: Console,
-    settings: Settings,
-    history: SourceHistory,
-    model: Ensemble,
-    report: TrainingReport,
-) -> None:
+def _say_what_is_odd(console: Console, settings: Settings, history: SourceHistory) -> None:
     for note in history.notes:
         console.print(note, highlight=False, markup=False)
     for warning in _unused(settings, history.batch):
         console.print(warning, style="yellow", highlight=False, markup=False)
-    console.print(_series_table(history.batch, model))
-    days = history.batch.values.shape[1] * history.batch.step_s / DAY_S
-    console.print(
-        f"{report.series} series over {days:.1f} days: {report.usable} can be forecast, "
-        f"{report.seasonal} of them by season"
-    )
-    if report.scores:
-        console.print(_score_table(report))
 
 
 def _unused(settings: Settings, batch: SeriesBatch) -> list[str]:
@@ -119,36 +121,51 @@ def _series_table(batch: SeriesBatch, model: Ensemble) -> Table:
     for heading in ("days", "measured", "mean", "highest"):
         table.add_column(heading, justify="right")
     table.add_column("forecast by")
-    means = np.array([_known(row).mean() if len(_known(row)) else -1.0 for row in batch.values])
-    shown = np.sort(np.argsort(-means, kind="stable")[:SERIES_SHOWN])
-    for row in shown[means[shown] >= 0]:
+    for row in _largest(batch):
         known = _known(batch.values[row])
-        code = str(model.reason(row).code.value)
         table.add_row(
             series_name(batch.keys[row]), f"{len(known) * batch.step_s / DAY_S:.1f}",
             f"{len(known) / batch.values.shape[1]:.1%}", f"{known.mean():,.4g}",
-            f"{known.max():,.4g}", code,
+            f"{known.max():,.4g}", str(model.reason(row).code.value),
         )  # fmt: skip
-    left_out = int((means >= 0).sum()) - table.row_count
+    left_out = int(np.isfinite(batch.values).any(axis=1).sum()) - table.row_count
     if left_out:
         table.caption = f"and {left_out} more with less demand"
     return table
 
 
+def _score_table(batch: SeriesBatch, scores: Scores) -> Table:
+    """One row a series: how the mix did on moments that its trees had not seen."""
+    table = Table(
+        title="the mix on moments held out from its trees",
+        caption="÷ naive: loss over seasonal naive's, below 1 is better",
+    )
+    table.add_column("series", overflow="fold")
+    for heading in ("origins", "÷ naive", *(f"≤ {level:g}" for level in SHOWN_LEVELS)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for key in (batch.keys[row] for row in _largest(batch)):
+        table.add_row(series_name(key), *_score_cells([scores[key]] if key in scores else []))
+    table.add_section()
+    table.add_row("in all", *_score_cells(scores.values()))
+    return table
+
+
+def _largest(batch: SeriesBatch) -> list[int]:
+    """The measured rows with the most demand, in the order of the batch."""
+    means = np.array([_known(row).mean() if len(_known(row)) else -1.0 for row in batch.values])
+    shown = np.sort(np.argsort(-means, kind="stable")[:SERIES_SHOWN])
+    return [int(row) for row in shown if means[row] >= 0]
+
+
+def _score_cells(scores: Collection[Score]) -> list[str]:
+    """Origins, ratio and coverage of some series together, dashes where nothing was scored."""
+    origins = sum(one.origins for one in scores)
+    if not origins:
+        return [UNKNOWN] * (2 + len(SHOWN_LEVELS))
+    shares = dict(mean_coverage(scores))
+    ratio = geometric_mean(one.ratio for one in scores)
+    return [f"{origins:,}", ratio_text(ratio), *(f"{shares[one]:.1%}" for one in SHOWN_LEVELS)]
+
+
 def _known(row: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
     return row[np.isfinite(row)]
-
-
-def _score_table(report: TrainingReport) -> Table:
-    table = Table(title="peak of the window on rolling origins, newest 40 % of the history")
-    for heading in ("method", "loss ÷ seasonal naive", "≤ 0.9", "≤ 0.95", "≤ 0.99", "origins"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    for name, one in report.scores.items():
-        shares = dict(zip(one.levels, one.coverage, strict=True))
-        table.add_row(
-            name,
-            f"{one.ratio:.3f}",
-            *(f"{shares[level]:.3f}" for level in (0.9, 0.95, 0.99)),
-            f"{one.origins:,}",
-        )
-    return table

@@ -18,6 +18,8 @@ from models.model_signature import trusted_keys
 from models.stored_ensemble import ensemble_of
 from models.stored_parameters import StoredParameters
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
+from predictor.calendar_file import CalendarFile
+from predictor.current_events import CurrentEvents
 from predictor.demand_inbox import DemandInbox
 from predictor.model_store.model_store import ModelStore
 from predictor.model_store.watcher import ModelWatcher, WatchTimes
@@ -27,8 +29,6 @@ from streams.faust_app import DemandTables, DemandTableSettings
 from streams.format_options import FormatName
 from streams.ingest import Ingest, IngestSettings, MetricsInput
 from streams.topics import KafkaConnection, Topics, group_name
-
-DAY_S = 86_400
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
@@ -151,6 +151,16 @@ def new_model_watcher(
     )
 
 
+def new_calendar(settings: Settings) -> tuple[CalendarFile, CurrentEvents] | None:
+    """The configured calendar and what learns from it, if there is one; raises `CalendarFault`."""
+    calendar = settings.calendar
+    found = CalendarFile(calendar, frozenset(settings.modules), frozenset(settings.regions))
+    if not calendar.files and not any(one.country for one in calendar.regions.values()):
+        return None
+    shares = {name: region.weight / 100 for name, region in settings.regions.items()}
+    return found, CurrentEvents(shares)
+
+
 def cluster_settings(settings: Settings) -> ClusterSettings:
     """Every module in every region, and the routes."""
     return ClusterSettings(
@@ -181,6 +191,6 @@ def new_tables(
         DemandTableSettings(
             partitions=partitions,
             replication_factor=settings.kafka.replication_factor,
-            history_s=int(settings.history.length_days * DAY_S),
+            history_s=settings.history.layers().reach_s,
         ),
     )

@@ -22,7 +22,10 @@ from models.manifest import ModelRefused
 from models.model_signature import trusted_keys
 from models.store import folder_reader, opened
 from predictor.actuators.kubernetes import KubernetesCluster
+from predictor.calendar_file import CalendarFault, CalendarFile
+from predictor.calendar_watcher import CalendarWatcher
 from predictor.clock import EventClock, WallClock
+from predictor.current_events import CurrentEvents
 from predictor.current_model import CurrentModel
 from predictor.demand_inbox import DemandInbox
 from predictor.gather import Gatherer
@@ -37,6 +40,7 @@ from predictor.wiring import (
     cluster_settings,
     kafka_connection,
     kafka_topics,
+    new_calendar,
     new_ingest,
     new_model_watcher,
     new_tables,
@@ -72,6 +76,8 @@ async def _run(settings: Settings, ready_file: Path | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # A fault in it is the operator's, and told before any broker is waited for.
+    _calendar(settings)
     checks, registry = CurrentChecks(), CollectorRegistry()
     # Before the broker is asked: a worker that waits for it is alive and must not be restarted.
     probes = ProbeServer(settings.http, checks, registry)
@@ -167,7 +173,8 @@ async def _parts(
     ingest = new_ingest(settings, connection)
     audit = AuditTopic(connection, kafka_topics(settings))
     cluster = KubernetesCluster(cluster_settings(settings))
-    model = _new_model(settings)
+    calendar = _calendar(settings)
+    model = _new_model(settings, None if calendar is None else calendar[1])
     watcher = _model_watcher(settings, model, snapshot)
     gatherer = Gatherer(
         cluster=cluster,
@@ -198,21 +205,43 @@ async def _parts(
     await audit.start()
     await tables.start()
     tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
-    if watcher is not None:
-        tasks.add(asyncio.create_task(watcher.run()))
+    found = (watcher, _calendar_watcher(calendar, clock))
+    watchers = [one for one in found if one is not None]
+    tasks |= {asyncio.create_task(one.run()) for one in watchers}
     try:
         yield tasks
     finally:
         ticks.stop()
         ingest.stop()
-        if watcher is not None:
-            watcher.stop()
+        for one in watchers:
+            one.stop()
         await _end(tasks, [tables.stop, audit.close, cluster.close])
 
 
-def _new_model(settings: Settings) -> CurrentModel:
+def _new_model(settings: Settings, events: CurrentEvents | None) -> CurrentModel:
     trained, digest = _load_model(settings)
-    return CurrentModel(refit_s=settings.refit_s, prior=trained, digest=digest)
+    return CurrentModel(
+        refit_s=settings.refit_s,
+        prior=trained,
+        digest=digest,
+        events=events,
+        callers=settings.callers(),
+    )
+
+
+def _calendar(settings: Settings) -> tuple[CalendarFile, CurrentEvents] | None:
+    try:
+        return new_calendar(settings)
+    except CalendarFault as fault:
+        raise WorkerFailed(str(fault)) from None
+
+
+def _calendar_watcher(
+    calendar: tuple[CalendarFile, CurrentEvents] | None, clock: EventClock | WallClock
+) -> CalendarWatcher | None:
+    if calendar is None:
+        return None
+    return CalendarWatcher(calendar[0], now_s=clock.now_s, take=calendar[1].plan)
 
 
 def _collector(snapshot: Snapshot, ingest: Ingest, audit: AuditTopic) -> PredictorCollector:

@@ -13,14 +13,12 @@ import struct
 import subprocess
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from rigs import artifacts, scratch, toolchain
+from rigs import artifacts, toolchain
 from rigs.ports import free_ports
 from rigs.process import ServerError, ServerProcess
+from rigs.server import OneServer
 
-_START_TIMEOUT_S = 60.0
 _FORMAT_TIMEOUT_S = 60.0
 _PROBE_TIMEOUT_S = 2.0
 _API_VERSIONS = 18
@@ -61,64 +59,30 @@ log.cleaner.dedupe.buffer.size=16777216
 """
 
 
-class KafkaBroker:
+class KafkaBroker(OneServer):
     """One broker at `bootstrap_servers`, from `start` to `stop`."""
 
+    what = "the broker"
+
     def __init__(self) -> None:
+        super().__init__()
         port, controller_port = free_ports(2)
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._address = ("127.0.0.1", port)
         self._controller_port = controller_port
-        self._folder: Path | None = None
-        self._process: ServerProcess | None = None
 
     @property
     def log_path(self) -> Path:
         return self.folder / "broker.log"
 
-    @property
-    def folder(self) -> Path:
-        """Where settings, data and log lie until `stop`."""
-        if self._folder is None:
-            raise RuntimeError("the broker has not been started")
-        return self._folder
-
     def logs(self) -> list[Path]:
         """Every log written so far; none before the first start and after `stop`."""
         return list(self._folder.glob("*.log")) if self._folder else []
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.is_running
-
-    def start(self) -> None:
-        """Return when the broker answers; after `kill` it comes back with its data."""
-        if self._process is None:
-            self._process = self._prepare()
-        self._process.start()
-        self._process.wait_until(self._answers, timeout_s=_START_TIMEOUT_S)
-
-    def stop(self) -> None:
-        """End the broker and delete its data."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-        if self._folder is not None:
-            scratch.remove(self._folder)
-            self._folder = None
 
     def restart(self) -> None:
         """End it as an operator would and start it again: same port, same data."""
         self._started().stop()
         self.start()
-
-    def kill(self) -> None:
-        """Crash it; the data stays for `start`."""
-        self._started().kill()
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing is answered until `resume`."""
@@ -126,22 +90,6 @@ class KafkaBroker:
 
     def resume(self) -> None:
         self._started().resume()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _more_listeners(self) -> dict[str, int]:
         """Further listeners by name, with their ports."""
@@ -151,31 +99,25 @@ class KafkaBroker:
         """What these need; whatever files it names are written here."""
         return ""
 
-    def _started(self) -> ServerProcess:
-        if self._process is None:
-            raise RuntimeError("the broker has not been started")
-        return self._process
-
-    def _prepare(self) -> ServerProcess:
+    def _prepare(self, folder: Path) -> ServerProcess:
         java = toolchain.java().program
         class_path = f"{artifacts.kafka_jars()}/*"
-        self._folder = scratch.new_folder("kafka")
-        properties = self._folder / "server.properties"
+        properties = folder / "server.properties"
         more = "".join(f",{name}://127.0.0.1:{at}" for name, at in self._more_listeners().items())
         properties.write_text(
             _PROPERTIES.format(
                 port=self._address[1],
                 controller_port=self._controller_port,
                 more_listeners=more,
-                data=self._folder / "data",
+                data=folder / "data",
             )
-            + self._more_properties(self._folder)
+            + self._more_properties(folder)
         )
         self._format([java, "-cp", class_path, "kafka.tools.StorageTool"], properties)
         command: list[str | Path] = [
             java,
             "-Xmx512m",
-            f"-Djava.io.tmpdir={self._folder}",
+            f"-Djava.io.tmpdir={folder}",
             "-cp",
             class_path,
             "kafka.Kafka",

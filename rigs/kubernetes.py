@@ -12,8 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from rigs import artifacts, components, credentials, scratch
@@ -21,6 +20,7 @@ from rigs.cluster_client import ClusterClient, Json, Source, has_condition
 from rigs.components import ADAPTER, API_SERVER, CONTROLLERS, ETCD, KWOK, SCHEDULER
 from rigs.ports import free_ports
 from rigs.process import ServerProcess
+from rigs.server import Rig
 
 _START_TIMEOUT_S = 60.0
 _PROBE_TIMEOUT_S = 2.0
@@ -28,8 +28,10 @@ _NODES_TIMEOUT_S = 30.0
 _POLL_S = 0.1
 
 
-class ControlPlane:
+class ControlPlane(Rig):
     """One cluster at `server`, from `start` to `stop`."""
+
+    what = "the control plane"
 
     def __init__(
         self,
@@ -39,23 +41,16 @@ class ControlPlane:
         users: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`users` names further users with their groups; each gets a token in `tokens`."""
+        super().__init__()
         self._ports = components.Ports(*free_ports(7))
         self._timing = timing or components.Timing()
         self._users = users or {}
         self._nodes_wanted = nodes
         self._nodes_made = 0
-        self._folder: Path | None = None
         self._servers: dict[str, ServerProcess] = {}
         self._client: ClusterClient | None = None
         self.server = f"https://127.0.0.1:{self._ports.api}"
         self.tokens = credentials.new_tokens(self._users)
-
-    @property
-    def folder(self) -> Path:
-        """Where settings, data and logs lie until `stop`."""
-        if self._folder is None:
-            raise RuntimeError("the control plane has not been started")
-        return self._folder
 
     def log_path(self, component: str) -> Path:
         """The log of one server, named as in `pids`."""
@@ -126,16 +121,6 @@ class ControlPlane:
         self._await(CONTROLLERS, lambda: _healthy(self._ports.controllers, "/healthz"))
         self._await(SCHEDULER, lambda: _healthy(self._ports.scheduler, "/healthz"))
         self.create_nodes(self._nodes_wanted)
-
-    def stop(self) -> None:
-        """End every server and delete all they wrote."""
-        for server in reversed(self._servers.values()):
-            server.stop()
-        self._servers = {}
-        self._client = None
-        if self._folder is not None:
-            scratch.remove(self._folder)
-            self._folder = None
 
     def request(
         self,
@@ -216,21 +201,11 @@ class ControlPlane:
         self._launch(API_SERVER, self._api_answers)
         self._await(ADAPTER, self._metrics_are_served)
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _end(self) -> None:
+        for server in reversed(self._servers.values()):
+            server.stop()
+        self._servers = {}
+        self._client = None
 
     def _write_settings(self, programs: Path) -> None:
         credentials.write_certificates(programs / "certificates", self.folder / "certificates")

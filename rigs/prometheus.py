@@ -10,18 +10,16 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from rigs import cache, scratch
+from rigs import cache
 from rigs.artifacts import BuildError
 from rigs.ports import free_ports
 from rigs.process import ServerError, ServerProcess
+from rigs.server import OneServer
 
 _PACKAGE = "prometheus"
 _DOWNLOAD_TIMEOUT_S = 180.0
 _FILL_TIMEOUT_S = 120.0
-_START_TIMEOUT_S = 60.0
 _PROBE_TIMEOUT_S = 2.0
 
 
@@ -31,65 +29,19 @@ def programs() -> Path:
     return cache.folder("prometheus", [Path(__file__)], what, _unpack)
 
 
-class Prometheus:
+class Prometheus(OneServer):
     """One server at `url` that knows the samples of an OpenMetrics text, from start to stop."""
 
+    what = "Prometheus"
+
     def __init__(self, openmetrics: str) -> None:
+        super().__init__()
         self._port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self._port}"
         self._openmetrics = openmetrics
-        self._folder: Path | None = None
-        self._process: ServerProcess | None = None
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    @property
-    def folder(self) -> Path | None:
-        """Where data and log lie until `stop`."""
-        return self._folder
-
-    def start(self) -> None:
-        """Return when it answers queries; after `kill` it comes back with its data."""
-        if self._process is None:
-            self._process = self._prepare()
-        self._process.start()
-        self._process.wait_until(self._answers, timeout_s=_START_TIMEOUT_S)
-
-    def stop(self) -> None:
-        """End the server and delete its data."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-        if self._folder is not None:
-            scratch.remove(self._folder)
-            self._folder = None
-
-    def kill(self) -> None:
-        """Crash it; the data stays for `start`."""
-        if self._process is not None:
-            self._process.kill()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _prepare(self) -> ServerProcess:
+    def _prepare(self, folder: Path) -> ServerProcess:
         found = programs()
-        folder = self._folder = scratch.new_folder("prometheus")
         settings, data = folder / "prometheus.yml", folder / "data"
         settings.write_text("scrape_configs: []\n")
         data.mkdir()

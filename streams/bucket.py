@@ -1,5 +1,8 @@
 """One bucket of event time in one input partition: a sum for each cell, and what it still owes.
 
+Beside demand it holds how many workflows started in it that will ask a module later: announced,
+not asked yet, and so in no count of events or requests.
+
 `streams/windows.py` keeps them and decides when one goes out. Sums are dense arrays over all
 configured cells, so that adding a thousand events is one operation. Must never know a watermark.
 """
@@ -25,6 +28,7 @@ class Bucket:
     __slots__ = (
         "_amended",
         "_revisions",
+        "announced",
         "events",
         "first",
         "is_out",
@@ -41,6 +45,7 @@ class Bucket:
         self.requests = np.zeros(cells, np.float64)
         self.events = np.zeros(cells, np.int64)
         self.variance: NDArray[np.float64] | None = None
+        self.announced: NDArray[np.float64] | None = None
         self._amended: set[int] = set()
         self._revisions: dict[int, int] = {}
 
@@ -51,7 +56,9 @@ class Bucket:
 
     def all(self) -> Integers:
         """Every cell that holds something."""
-        return np.flatnonzero(self.events)
+        if self.announced is None:
+            return np.flatnonzero(self.events)
+        return np.flatnonzero((self.events > 0) | (self.announced > 0))
 
     def take_out(self) -> Integers:
         """Cells that have to go out: all the first time, then only what was amended since."""
@@ -79,12 +86,29 @@ class Bucket:
             module, region, pinned = cells.names[number]
             if module in of_module:
                 of_module[module].append(self._cell(number, region, pinned))
+        announced = self._announced_of(cells)
         return [
             DemandPart(
-                module, start_s, bucket_s, partition, tuple(made), revision=revisions[module]
+                module,
+                start_s,
+                bucket_s,
+                partition,
+                tuple(made),
+                revision=revisions[module],
+                announced=announced.get(module, ()),
             )
             for module, made in of_module.items()
         ]
+
+    def _announced_of(self, cells: Cells) -> dict[str, tuple[tuple[str, float], ...]]:
+        """Regions and workflows that were announced, by module."""
+        found: dict[str, tuple[tuple[str, float], ...]] = {}
+        if self.announced is not None:
+            for number in np.flatnonzero(self.announced).tolist():
+                module, region, _ = cells.names[number]
+                here = (region, float(self.announced[number]))
+                found[module] = (*found.get(module, ()), here)
+        return found
 
     def _cell(self, number: int, region: str, pinned: bool) -> DemandCell:
         variance = 0.0 if self.variance is None else float(self.variance[number])
@@ -106,6 +130,15 @@ class Bucket:
                 self.variance = np.zeros(len(self.requests), np.float64)
             self.variance[chosen] += variance
 
+    def _announce(self, stages: NDArray[np.object_], workflows: NDArray[np.float64]) -> None:
+        """Add workflows (events,) to the cells that each event's will ask."""
+        if self.announced is None:
+            self.announced = np.zeros(len(self.requests), np.float64)
+        for asked, number in zip(stages.tolist(), workflows.tolist(), strict=True):
+            for cell in asked or ():
+                if cell < len(self.announced):
+                    self.announced[cell] += number
+
 
 def add_rows(
     kept: dict[int, Bucket],
@@ -122,6 +155,19 @@ def add_rows(
     for start_s in np.unique(buckets).tolist():
         rows = columns.rows(buckets == start_s)
         _add_to(_bucket(kept, start_s, rows, cells, count_before), rows, len(cells))
+
+
+def amend_rows(kept: dict[int, Bucket], columns: EventColumns, buckets: Integers) -> None:
+    """Note that these events were added after their buckets went out, and what they announce."""
+    places = buckets.tolist(), columns.offset.tolist()
+    for start_s, offset, cell in zip(*places, columns.cell.tolist(), strict=True):
+        kept[start_s].amend(cell, offset)
+    if columns.stages is None:
+        return
+    for start_s, offset, asked in zip(*places, columns.stages.tolist(), strict=True):
+        for cell in asked or ():
+            if cell < len(kept[start_s].requests):
+                kept[start_s].amend(cell, offset)
 
 
 def _bucket(
@@ -153,3 +199,5 @@ def _add_to(bucket: Bucket, rows: EventColumns, cells: int) -> None:
         np.bincount(place, minlength=count).astype(np.int64),
         None if variance is None else np.bincount(place, variance, count).astype(np.float64),
     )
+    if rows.stages is not None:
+        bucket._announce(rows.stages, rows.requests)

@@ -26,6 +26,7 @@ class BulkRequest(msgspec.Struct, gc=False, tag="request", tag_field="kind"):
     sample_rate: SampleRate = 1.0
     version: Literal[1] = 1
     caller: Name | None = None
+    stages: None = None
 
 
 class BulkDecoder:

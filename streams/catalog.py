@@ -103,6 +103,16 @@ class Catalog:
             found = self._regions.get(name.strip().casefold())
             return _remember(self._region_aliases, name, found)
 
+    def stages(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The configured module that each stage of a workflow means; OTHER for one not ours."""
+        found = []
+        for name in names:
+            module = self.module(name)
+            if module is None and len(self.unknown_names) < UNKNOWN_NAMES_KEPT:
+                self.unknown_names.add(f"stage {name}"[:_NAME_CHARACTERS_MAX])
+            found.append(OTHER if module is None else module)
+        return tuple(found)
+
     def _find_module(self, name: str) -> str | None:
         if len(name) > _NAME_CHARACTERS_MAX:
             return None

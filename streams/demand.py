@@ -45,7 +45,9 @@ class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
     partition holds: one with a higher `revision` replaces one with the same (module,
     bucket_start_s, partition), whatever comes first. That is how an event that came after its
     bucket was out is still counted. Of equal revisions the one with more events counts
-    (`supersedes`).
+    (`supersedes`). `announced` are (region, workflows): how many workflows that started in this
+    bucket will ask the module later, as often as each names it; no demand yet, so a part may hold
+    nothing else.
     """
 
     module: str
@@ -55,6 +57,7 @@ class DemandPart(msgspec.Struct, frozen=True, tag="demand", tag_field="kind"):
     cells: tuple[DemandCell, ...]
     version: int = DEMAND_SCHEMA_VERSION
     revision: int = 0
+    announced: tuple[tuple[str, float], ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
@@ -134,10 +137,12 @@ def supersedes(new: DemandPart, known: DemandPart) -> bool:
     return _rank(new) > _rank(known)
 
 
-def _rank(part: DemandPart) -> tuple[int, float, bytes]:
+def _rank(part: DemandPart) -> tuple[int, float, float, bytes]:
     events = sum(cell.events for cell in part.cells)
     requests = sum(cell.requests for cell in part.cells)
-    return events, requests, msgspec.msgpack.encode(part.cells)
+    announced = sum(workflows for _, workflows in part.announced)
+    rest = msgspec.msgpack.encode((part.cells, part.announced))
+    return events, requests, announced, rest
 
 
 def merged_progress(known: Progress | None, new: Progress) -> Progress:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,7 +49,8 @@ class DemandBlock:
 
     `cells` are (region, pinned). `requests`, `variance` and `events` have shape (cells, buckets);
     requests are NaN where the bucket's part did not name the cell. `revisions` has shape (buckets,)
-    and is `ABSENT` where there is no part.
+    and is `ABSENT` where there is no part. `announced` are (region, workflows), the latter of shape
+    (buckets,) and 0 where none were announced.
     """
 
     key: BlockKey
@@ -58,6 +60,7 @@ class DemandBlock:
     events: NDArray[np.int64]
     variance: NDArray[np.float64]
     revisions: NDArray[np.int64]
+    announced: tuple[tuple[str, NDArray[np.float64]], ...] = ()
 
     @property
     def end_s(self) -> int:
@@ -87,6 +90,11 @@ class DemandBlock:
             self.key.partition,
             tuple(sorted(cells, key=lambda cell: (cell.region, cell.pinned))),
             revision=int(self.revisions[place]),
+            announced=tuple(
+                (region, float(workflows[place]))
+                for region, workflows in self.announced
+                if workflows[place] > 0
+            ),
         )
 
 
@@ -155,12 +163,17 @@ class _Column(msgspec.Struct, array_like=True):
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """The bytes' own layout. An empty variance is zero throughout."""
+    """The bytes' own layout. An empty variance is zero throughout.
+
+    `announced` holds little-endian doubles by region, each as long as its newest bucket needs;
+    older releases pass it over, and blocks of theirs lack it.
+    """
 
     version: int
     bucket_s: int
     revisions: bytearray
     columns: list[_Column]
+    announced: dict[str, bytearray] = {}
 
 
 class _FirstLayout(msgspec.Struct, array_like=True):
@@ -203,6 +216,10 @@ def _is_sound(stored: _Stored) -> bool:
             and max(len(column.requests), len(column.variance)) <= 8 * buckets
             for column in stored.columns
         )
+        and all(
+            len(workflows) % 8 == 0 and len(workflows) <= 8 * buckets
+            for workflows in stored.announced.values()
+        )
     )
 
 
@@ -234,6 +251,17 @@ def _put(stored: _Stored, part: DemandPart, place: int) -> None:
             found = columns[cell.region, cell.pinned] = _Column(cell.region, cell.pinned)
             stored.columns.append(found)
         _put_cell(found, cell, place)
+    _put_announced(stored, part, place)
+
+
+def _put_announced(stored: _Stored, part: DemandPart, place: int) -> None:
+    for workflows in stored.announced.values():
+        if place < len(workflows) // 8:
+            _FLOAT.pack_into(workflows, place * 8, 0.0)
+    for region, number in part.announced:
+        found = stored.announced.setdefault(region, bytearray())
+        _lengthen(found, place, _FLOAT, bytes(8))
+        _FLOAT.pack_into(found, place * 8, number)
 
 
 def _put_cell(column: _Column, cell: DemandCell, place: int) -> None:
@@ -274,4 +302,13 @@ def _opened(key: BlockKey, stored: _Stored) -> DemandBlock:
         events,
         variance,
         np.frombuffer(stored.revisions, "<i8").astype(np.int64),
+        tuple(_announced(stored, buckets)),
     )
+
+
+def _announced(stored: _Stored, buckets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """In the order of the regions' names, which is that of the parts."""
+    for region, body in sorted(stored.announced.items()):
+        workflows = np.zeros(buckets)
+        workflows[: len(body) // 8] = np.frombuffer(body, "<f8")
+        yield region, workflows

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streams.bulk_decoder import BulkDecoder
 from streams.catalog import Catalog
-from streams.event_types import OTHER, Heartbeat, RefusalError, RequestEvent
+from streams.event_types import OTHER, Heartbeat, RefusalError, RequestEvent, WorkflowRequest
 from streams.id_hash import hash_of
 from streams.packed_decoder import PackedDecoder
 from streams.packed_names import PackedNames
@@ -33,6 +33,8 @@ class EventColumns(NamedTuple):
     `time_s` is the whole second of the event; `cell` its number in `Cells`; `id_hash` 0 where the
     sender gave no id; `needed_offset` the first record that a restart must read to count the event
     again: its own but for differences of counters.
+    `stages` holds, for an event that starts workflows, the tuple of the cells that they will ask
+    (`Cells.stages`), None for every other event; it is None itself where no event starts one.
     """
 
     time_s: Integers
@@ -42,6 +44,7 @@ class EventColumns(NamedTuple):
     id_hash: NDArray[np.uint64]
     offset: Integers
     needed_offset: Integers | None = None
+    stages: NDArray[np.object_] | None = None
 
     def rows(self, chosen: NDArray[np.bool_] | slice) -> EventColumns:
         """Only these events."""
@@ -53,6 +56,7 @@ class EventColumns(NamedTuple):
             self.id_hash[chosen],
             self.offset[chosen],
             None if self.needed_offset is None else self.needed_offset[chosen],
+            None if self.stages is None else self.stages[chosen],
         )
 
 
@@ -90,6 +94,15 @@ class Cells:
         if module == OTHER:
             return self.other
         return self._numbers[module, region, pinned]
+
+    def stages(self, event: WorkflowRequest) -> tuple[int, ...] | None:
+        """The movable cell of each stage in the event's region, `other` for one not ours.
+
+        None for an event of others: it counts for nothing.
+        """
+        if event.module == OTHER:
+            return None
+        return tuple(self.number(stage, event.region, False) for stage in event.stages)
 
 
 Spelling = tuple[str, str | None, str | bool, float]
@@ -151,6 +164,7 @@ def columns_of(
         np.array(ids, np.int64).view(np.uint64),
         np.array(offsets, np.int64),
         None if needed_offsets is None else np.array(needed_offsets, np.int64),
+        _stages(events, cells),
     )
 
 
@@ -180,7 +194,38 @@ def merged_columns(
         None
         if second.needed_offset is None
         else np.concatenate([first.offset, second.needed_offset])[order],
+        _merged_stages(first, second, order),
     )
+
+
+def unknown_stages(columns: EventColumns, cells: Cells) -> int:
+    """How many of the events announce a stage that is no module of ours."""
+    if columns.stages is None:
+        return 0
+    return sum(cells.other in (asked or ()) for asked in columns.stages.tolist())
+
+
+def _merged_stages(
+    first: EventColumns, second: EventColumns, order: NDArray[np.intp]
+) -> NDArray[np.object_] | None:
+    if first.stages is None and second.stages is None:
+        return None
+    none = (np.full(len(one.time_s), None, object) for one in (first, second))
+    both = [
+        empty if one.stages is None else one.stages
+        for one, empty in zip((first, second), none, strict=True)
+    ]
+    return np.asarray(np.concatenate(both)[order])
+
+
+def _stages(events: Sequence[RequestEvent | Heartbeat], cells: Cells) -> NDArray[np.object_] | None:
+    if not any(isinstance(event, WorkflowRequest) for event in events):
+        return None
+    found = np.full(len(events), None, object)
+    for row, event in enumerate(events):
+        if isinstance(event, WorkflowRequest):
+            found[row] = cells.stages(event)
+    return found
 
 
 def _row(event: RequestEvent | Heartbeat, cells: Cells) -> tuple[int, int, float, float, int]:

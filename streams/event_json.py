@@ -25,6 +25,7 @@ from streams.event_types import (
     RefusalError,
     RejectReason,
     RequestEvent,
+    WorkflowRequest,
 )
 
 CONTRACT_VERSION = 1
@@ -64,6 +65,14 @@ Routing = Annotated[
     Literal["pinned", "weighted"],
     Meta(description="pinned: the client chose the region, so the requests cannot be moved."),
 ]
+STAGES_MAX = 64
+Stages = Annotated[
+    list[Name],
+    Meta(
+        max_length=STAGES_MAX,
+        description="Modules that the workflow which each request starts will ask, in order.",
+    ),
+]
 Time = Annotated[str, Meta(max_length=TIME_CHARACTERS_MAX)] | int | float
 Label = Annotated[str, Meta(max_length=256)]
 
@@ -80,6 +89,7 @@ class RequestFields(msgspec.Struct, kw_only=True):
     sample_rate: SampleRate = 1.0
     routing: Routing = "weighted"
     caller: Name | None = None
+    stages: Stages | None = None
 
     def event(
         self, event_id: str, time_s: float, catalog: Catalog, region: str | None = None
@@ -90,7 +100,7 @@ class RequestFields(msgspec.Struct, kw_only=True):
         """
         module, region = catalog.place(self.module, region if self.region is None else self.region)
         one_in = 1 / self.sample_rate
-        return RequestEvent(
+        said = (
             event_id,
             time_s,
             module,
@@ -100,6 +110,9 @@ class RequestFields(msgspec.Struct, kw_only=True):
             self.caller,
             self.count * one_in * (one_in - 1),
         )
+        if not self.stages:
+            return RequestEvent(*said)
+        return WorkflowRequest(*said, catalog.stages(self.stages))
 
 
 class MetricFields(msgspec.Struct, kw_only=True):

@@ -46,6 +46,15 @@ class RequestEvent(msgspec.Struct, frozen=True, gc=False, tag="request", tag_fie
     variance: float = 0.0
 
 
+class WorkflowRequest(RequestEvent, frozen=True, gc=False, tag="workflow", tag_field="kind"):
+    """Requests each of which starts a workflow that will ask the modules in `stages`.
+
+    As often as they are named, in their order; `OTHER` stands for a name that is none of ours.
+    """
+
+    stages: tuple[str, ...] = ()
+
+
 class SampleType(enum.StrEnum):
     """What kind of value a sample says it has, in OpenTelemetry's words (metrics data model)."""
 

@@ -62,6 +62,7 @@ class Block(NamedTuple):
     ignored: int
 
 
+_STAGES = b'"stages"'
 _spelling = attrgetter("module", "region", "routing", "sample_rate")
 _value, _headers, _time = attrgetter("value"), attrgetter("headers"), attrgetter("time")
 _offset, _timestamp = attrgetter("offset"), attrgetter("timestamp")
@@ -118,13 +119,15 @@ def _single_events(
     """Those of the records `rows` that hold one usual event; notes the ones of many in `lines`."""
     chosen = records if len(rows) == len(records) else [records[row] for row in rows]
     values = list(map(_value, chosen))
-    events = _all_at_once(values, cells) if len(rows) > SMALL_BLOCK else None
-    if events is None:
+    found = _usual(values, cells) if len(rows) > SMALL_BLOCK else None
+    if found is None:
         if not cells.catalog.options.format:
             lines += [row for row, one in zip(rows, chosen, strict=True) if _has_lines(one)]
         if len(rows) <= SMALL_BLOCK:
             return []
-        good, events = _each(values, cells)
+        found = _each(values, cells)
+    good, events = found
+    if len(good) < len(rows):
         chosen, rows = [chosen[place] for place in good], [rows[place] for place in good]
     if not events:
         return []
@@ -135,6 +138,22 @@ def _single_events(
     if not fine.all():
         places, columns = places[fine], columns.rows(fine)
     return [Part(places, places, columns)]
+
+
+def _usual(
+    values: list[bytes | None], cells: Cells
+) -> tuple[Sequence[int], list[BulkRequest]] | None:
+    """Places of the values and their events; None where any is not usual.
+
+    The few that start workflows, which one key tells, are no reason to read all singly.
+    """
+    events = _all_at_once(values, cells)
+    if events is not None:
+        return range(len(values)), events
+    places = [place for place, value in enumerate(values) if value and _STAGES not in value]
+    if SMALL_BLOCK < len(places) < len(values):
+        events = _all_at_once([values[place] for place in places], cells)
+    return None if events is None else (places, events)
 
 
 def _all_at_once(values: list[bytes | None], cells: Cells) -> list[BulkRequest] | None:

@@ -46,11 +46,11 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.bucket import Bucket, add_rows
+from streams.bucket import Bucket, add_rows, amend_rows
 from streams.checkpoint import CHECKPOINT_VERSION, Checkpoint, CheckpointMetadata, read_metadata
 from streams.demand import DemandPart, Progress
 from streams.duplicates import DuplicateFilter
-from streams.event_columns import Cells, EventColumns, Integers, columns_of
+from streams.event_columns import Cells, EventColumns, Integers, columns_of, unknown_stages
 from streams.event_types import Heartbeat, RequestEvent
 from streams.gaps import Gaps, bounded, united
 from streams.partial_stretch import PartialStretch
@@ -70,6 +70,8 @@ class Verdict(enum.StrEnum):
     """An event of this id was counted in this bucket."""
     OTHER = "other"
     """It names a module or a region that is not ours."""
+    UNKNOWN_STAGE = "unknown_stage"
+    """It announces a stage that is no module of ours; beside what became of the event itself."""
     REPLAYED = "replayed"
     """Read again after a restart; what was to be done with it was done before."""
 
@@ -140,7 +142,9 @@ class PartitionWindows:
 
     def add(self, event: RequestEvent | Heartbeat, offset: int) -> Verdict:
         """Count one event; `add_columns` for many costs a hundredth of it for each."""
-        (verdict,) = self.add_columns(columns_of([event], [offset], self._cells))
+        verdicts = self.add_columns(columns_of([event], [offset], self._cells))
+        del verdicts[Verdict.UNKNOWN_STAGE]
+        (verdict,) = verdicts
         return verdict
 
     def add_columns(self, columns: EventColumns) -> Counter[Verdict]:
@@ -262,6 +266,7 @@ class PartitionWindows:
                 Verdict.DUPLICATE: repeated,
                 Verdict.AMENDED: amended,
                 Verdict.COUNTED: counted + beats,
+                Verdict.UNKNOWN_STAGE: unknown_stages(columns, self._cells),
             }
         )
         return +verdicts
@@ -286,13 +291,7 @@ class PartitionWindows:
         add_rows(self._kept, columns, buckets, self._cells, self._duplicates.count_before)
         if amends is None or not amends.any():
             return repeated, 0
-        for start_s, cell, offset in zip(
-            buckets[amends].tolist(),
-            columns.cell[amends].tolist(),
-            columns.offset[amends].tolist(),
-            strict=True,
-        ):
-            self._kept[start_s].amend(cell, offset)
+        amend_rows(self._kept, columns.rows(amends), buckets[amends])
         return repeated, int(np.count_nonzero(amends))
 
     def _advance(self, columns: EventColumns, *, judged: bool) -> Integers | int:

@@ -6,13 +6,13 @@ partition has passed it; before that it is provisional and may raise a floor, ne
 a partition was lost, or lost records, or a topic was silent without proof that its senders live,
 the step is a gap (NaN), never a drop. Records may come in any order and any number of times. A part
 of a higher revision also corrects steps that are in the series already: for `keep_s`, and where the
-step is still a gap as long as its parts are held. On a change of the owned partitions build a new
-`History` and feed it everything again: what another worker counted meanwhile looked like zero here.
+step is still a gap as long as its parts are held. Steps that are too old for the series go on as
+means over longer ones (decision 0010). On a change of the owned partitions build a new `History`
+and feed it everything again: what another worker counted meanwhile looked like zero here.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -20,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.series import FloatArray, SeriesBatch, SeriesKey
+from predictor.core.announced import AnnouncedWorkflows
 from predictor.core.demand_layout import DemandLayout
+from predictor.core.history_layers import HistoryLayers
 from predictor.core.input_partitions import InputPartitions
+from predictor.core.kept_series import KeptSeries
 from predictor.core.loaded_steps import LoadedSteps
 from predictor.core.observed import Observed
 from predictor.core.open_buckets import OpenBuckets
-from predictor.core.step_ring import StepRing, Steps
+from predictor.core.step_ring import Steps
 from streams.demand import DemandPart, Progress
 from streams.demand_blocks import DemandBlock
 from streams.gaps import overlaps, without
@@ -36,6 +39,7 @@ PROVISIONAL_BUCKETS = 3
 PROVISIONAL_S = 120
 FUTURE_S = 3600
 """A bucket this far ahead of every partition's progress is set aside (the broker's own limit)."""
+FORTNIGHT = HistoryLayers()
 OPEN_STEPS_MAX = 360
 """Gaps that may yet be filled: six hours of minutes, some 20 MB for a dozen input partitions."""
 
@@ -54,24 +58,24 @@ class History:
         regions: Sequence[str],
         routed_modules: Iterable[str] = (),
         *,
+        layers: HistoryLayers = FORTNIGHT,
         bucket_s: int = 10,
-        step_s: int = 60,
-        length_s: int = 14 * 86_400,
         keep_s: int = 900,
         inputs: InputPartitions | None = None,
     ) -> None:
-        if step_s % bucket_s or length_s % step_s or keep_s < 2 * PROVISIONAL_S:
+        step_s, length_s = layers.step_s, layers.length_s
+        if step_s % bucket_s or keep_s < 2 * PROVISIONAL_S:
             raise ValueError(
-                f"a step of {step_s} s must hold whole buckets of {bucket_s} s, a length of "
-                f"{length_s} s whole steps, and {keep_s} s to keep must be at least "
-                f"{2 * PROVISIONAL_S} s"
+                f"a step of {step_s} s must hold whole buckets of {bucket_s} s, and {keep_s} s to "
+                f"keep must be at least {2 * PROVISIONAL_S} s"
             )
         self._layout = DemandLayout.of(modules, regions, set(routed_modules))
         self._bucket_s, self._step_s, self._keep_s = bucket_s, step_s, keep_s
-        self._length = length_s // step_s
+        self._layers = layers
         self._buckets_max = length_s // bucket_s
         self._buckets = OpenBuckets(self._layout)
-        self._ring = StepRing(len(self._layout.keys), self._length, step_s)
+        self._kept = KeptSeries(self._layout.keys, layers)
+        self.announced = AnnouncedWorkflows(self._layout.keys, step_s, keep_s)
         self._loaded: LoadedSteps | None = None
         self._partitions = InputPartitions() if inputs is None else inputs
         self._first_part_s: int | None = None
@@ -80,8 +84,6 @@ class History:
         self._open_steps: set[int] = set()
         self._lost = self._partitions.gaps
         self._seeded_until_s = 0
-        self._batch: SeriesBatch | None = None
-        self._digest = ""
         self.set_aside: Counter[str] = Counter()
 
     @property
@@ -102,9 +104,11 @@ class History:
             self.set_aside[reason] += 1
             return
         self.set_aside.update(self._buckets.put(part))
+        if part.announced:
+            self.set_aside.update(self.announced.put(part))
         first_s = self._first_part_s
         self._first_part_s = start_s if first_s is None else min(first_s, start_s)
-        if self._ring.end_s is not None and start_s < self._ring.end_s:
+        if self._kept.end_s is not None and start_s < self._kept.end_s:
             self._unsettled.add(start_s // self._step_s * self._step_s)
         if len(self._buckets) > self._buckets_max:
             self._forget_bucket(self._buckets.oldest_s)
@@ -119,7 +123,7 @@ class History:
         if key.module not in self._layout.module_rows:
             self.set_aside["unknown module"] += int((block.revisions >= 0).sum())
             return
-        if self._loaded is None and self._ring.end_s is None:
+        if self._loaded is None and self._kept.end_s is None:
             self._loaded = self._new_loaded()
         loaded = self._loaded
         if loaded is None or self._refusal(key.module, key.start_s, block.bucket_s, key.partition):
@@ -127,6 +131,8 @@ class History:
         else:
             self.set_aside.update(loaded.add(block))
             from_s = loaded.end_s
+            if block.announced:
+                self.set_aside.update(self.announced.put_block(block, from_s))
         if block.end_s > from_s:
             for part in block.parts():
                 if part.bucket_start_s >= from_s:
@@ -143,27 +149,12 @@ class History:
 
         Raises `ValueError` when its steps lie on another grid.
         """
-        if batch.step_s != self._step_s or batch.start_s % self._step_s:
-            raise ValueError(
-                f"a history of {batch.step_s} s steps from {batch.start_s} does not lie on steps "
-                f"of {self._step_s} s"
-            )
-        place = {key: row for row, key in enumerate(batch.keys)}
-        known = [(row, place[key]) for row, key in enumerate(self.keys) if key in place]
-        if not known:
-            return 0
-        values = np.full((len(self.keys), batch.values.shape[1]), np.nan)
-        variance = np.zeros_like(values)
-        own, given = np.array(known).T
-        values[own] = batch.values[given]
-        if batch.sampling_variance is not None:
-            variance[own] = batch.sampling_variance[given]
         self._lay_loaded()
-        self._ring.prepend(batch.start_s, Steps(values, variance))
-        self._batch = None
-        self._fold_from_s = max(self._fold_from_s or batch.end_s, batch.end_s)
-        self._seeded_until_s = max(self._seeded_until_s, batch.end_s)
-        return len(known)
+        known = self._kept.seed(batch)
+        if known:
+            self._fold_from_s = max(self._fold_from_s or batch.end_s, batch.end_s)
+            self._seeded_until_s = max(self._seeded_until_s, batch.end_s)
+        return known
 
     def series(self, now_s: float) -> SeriesBatch:
         """All whole steps up to `now_s`, read-only; the same object while nothing changed.
@@ -171,20 +162,11 @@ class History:
         The batch ends where the partitions have come to, which may be before `now_s`.
         """
         self._settle(now_s)
-        if self._batch is None:
-            start_s = self._ring.start_s
-            if start_s is None:
-                start_s = int(now_s) // self._step_s * self._step_s
-            steps = self._ring.view()
-            self._batch = SeriesBatch(self.keys, start_s, self._step_s, steps.rates, steps.variance)
-            self._digest = ""
-        return self._batch
+        return self._kept.batch(int(now_s) // self._step_s * self._step_s)
 
     def series_digest(self) -> str:
-        """The SHA-256 of the newest batch's grid and values; worked out once per batch."""
-        if self._batch is not None and not self._digest:
-            self._digest = series_digest(self._batch)
-        return self._digest
+        """The name of the newest batch by its content; worked out once per batch."""
+        return self._kept.digest()
 
     def observed(self, now_s: float) -> Observed:
         """What is asked for right now, with how much of it is known."""
@@ -225,22 +207,27 @@ class History:
         open_from_s = settled_s - OPEN_STEPS_MAX * self._step_s
         passed_s = max(self._partitions.complete_through_s() or 0, open_from_s)
         end_s = (min(passed_s, settled_s) - self._keep_s) // self._step_s * self._step_s
-        return LoadedSteps(self._layout, end_s=end_s, length=self._length, step_s=self._step_s)
+        return LoadedSteps(self._layout, self._layers, end_s=end_s)
 
     def _lay_loaded(self) -> None:
         """Begin the ring with what was loaded: sums become rates, or unknown where not whole."""
         loaded, self._loaded = self._loaded, None
-        if loaded is None or loaded.first_part_s is None or self._ring.end_s is not None:
+        if loaded is None or loaded.first_part_s is None or self._kept.end_s is not None:
             return
         first_s = self._first_part_s
         first_part_s = loaded.first_part_s
         self._first_part_s = first_part_s if first_s is None else min(first_s, first_part_s)
         start_s, steps = loaded.steps()
-        unknown = ~self._are_whole(start_s, steps.rates.shape[1])
+        unknown = ~self._are_whole(start_s, steps.rates.shape[1], self._step_s)
         steps.rates[:, unknown] = np.nan
         if steps.variance is not None:
             steps.variance[:, unknown] = 0.0
-        self._ring.prepend(start_s, steps)
+        self._kept.lay_under(start_s, steps)
+        if loaded.has_older:
+            coarse_s, rates = loaded.older()
+            step_s = self._layers.coarse_step_s
+            rates[:, ~self._are_whole(coarse_s, rates.shape[1], step_s)] = np.nan
+            self._kept.lay_coarse_under(coarse_s, rates)
         self._fold_from_s = loaded.end_s
 
     def _settle(self, now_s: float) -> None:
@@ -251,20 +238,19 @@ class History:
             return
         through_s = min(through_s, int(now_s) + self._bucket_s)
         end_s = (through_s + self._bucket_s - 1) // self._step_s * self._step_s
-        ring_end_s = self._ring.end_s
+        ring_end_s = self._kept.end_s
         if ring_end_s is None:
             ring_end_s = self._first_part_s // self._step_s * self._step_s
             if end_s <= ring_end_s:
                 return
-            self._ring.begin(ring_end_s)
+            self._kept.begin(ring_end_s)
             self._fold_from_s = ring_end_s
         self._mend()
         first_new_s = max(ring_end_s, self._oldest_new_step(end_s))
         if end_s > first_new_s:
-            self._ring.skip_to(first_new_s)
+            self._kept.skip_to(first_new_s)
             for step_s in range(first_new_s, end_s, self._step_s):
-                self._ring.append(self._fold(step_s))
-            self._batch = None
+                self._kept.append(self._fold(step_s))
             self._let_go(end_s)
 
     def _mend(self) -> None:
@@ -272,14 +258,14 @@ class History:
         if self._partitions.gaps is not self._lost:
             self._mark_lost()
         for step_s in sorted(self._unsettled):
-            if self._may_change(step_s) and self._ring.replace(step_s, self._fold(step_s)):
-                self._batch = None
+            if self._may_change(step_s):
+                self._kept.correct(step_s, self._fold(step_s))
         self._unsettled.clear()
 
     def _mark_lost(self) -> None:
         """Look again at every step of which a partition lost records, or did not after all."""
         before, self._lost = self._lost, self._partitions.gaps
-        start_s, end_s = self._ring.start_s or 0, self._ring.end_s or 0
+        start_s, end_s = self._kept.start_s or 0, self._kept.end_s or 0
         for from_s, until_s in (*without(self._lost, before), *without(before, self._lost)):
             first_s = max(from_s // self._step_s * self._step_s, start_s)
             self._unsettled.update(range(first_s, min(until_s, end_s), self._step_s))
@@ -308,19 +294,19 @@ class History:
         self._open_steps.discard(step_s)
         if complete_s is None or last_bucket_s >= complete_s:
             self._open_steps.add(step_s)
-        if not self._are_whole(step_s, 1)[0]:
+        if not self._are_whole(step_s, 1, self._step_s)[0]:
             return Steps(np.full(len(self.keys), np.nan))
         mean, variance = self._mean_per_s(step_s, last_bucket_s)
         rows = self._layout.rows
         return Steps(rows(mean), None if variance is None else rows(variance))
 
-    def _are_whole(self, start_s: int, steps: int) -> NDArray[np.bool_]:
+    def _are_whole(self, start_s: int, steps: int, step_s: int) -> NDArray[np.bool_]:
         """Whether everybody who is waited for has passed each step, and nobody lost any of it."""
         complete_s = self._partitions.complete_through_s()
         if complete_s is None or self._first_part_s is None:
             return np.zeros(steps, np.bool_)
-        first_s = start_s + self._step_s * np.arange(steps)
-        last_s = first_s + self._step_s - self._bucket_s
+        first_s = start_s + step_s * np.arange(steps)
+        last_s = first_s + step_s - self._bucket_s
         whole = (first_s >= self._first_part_s) & (last_s < complete_s)
         for from_s, until_s in self._partitions.gaps:
             whole &= (last_s < from_s) | (first_s >= until_s)
@@ -370,7 +356,7 @@ class History:
         kept_from_s = (ring_end_s - self._keep_s) // self._step_s * self._step_s
         if self._fold_from_s is None or kept_from_s > self._fold_from_s:
             self._fold_from_s = kept_from_s
-        ring_start_s = self._ring.start_s or 0
+        ring_start_s = self._kept.start_s or 0
         newest = sorted(step_s for step_s in self._open_steps if step_s >= ring_start_s)
         self._open_steps = set(newest[-OPEN_STEPS_MAX:])
         fold_from_s = self._fold_from_s
@@ -386,13 +372,3 @@ class History:
 
 def _age_s(now_s: float, known_s: int | None) -> float:
     return float("inf") if known_s is None else max(now_s - known_s, 0.0)
-
-
-def series_digest(batch: SeriesBatch) -> str:
-    """The SHA-256 of a batch: keys, grid, values and sampling variance as little-endian doubles."""
-    header = f"{batch.start_s}|{batch.step_s}|" + "|".join(f"{m}/{r}" for m, r in batch.keys)
-    digest = hashlib.sha256(header.encode())
-    digest.update(np.ascontiguousarray(batch.values, dtype="<f8").tobytes())
-    if batch.sampling_variance is not None:
-        digest.update(np.ascontiguousarray(batch.sampling_variance, dtype="<f8").tobytes())
-    return digest.hexdigest()

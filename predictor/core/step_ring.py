@@ -1,16 +1,21 @@
 """A bounded matrix of the newest steps of many series, handed out without being copied.
 
-`predictor/core/history.py` owns one. A view that was handed out is never changed afterwards: a
-correction of an old step goes into a new buffer, so a batch stays what it was when it was built.
+`predictor/core/history.py` owns one. A view that was handed out is never changed while it is held,
+so a batch stays what it was when it was built. Steps that leave go to `older`, if there is one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from models.series import FloatArray
+from predictor.core.older_steps import OlderSteps, folded
+from predictor.core.step_columns import SLACK_MIN, StepColumns
+
+CellKind = type[np.float64] | type[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +31,27 @@ class Steps:
 
 
 class StepRing:
-    """The last `length` steps of `rows` series on one grid of `step_s` seconds."""
+    """The last `length` steps of `rows` series on one grid of `step_s` seconds.
 
-    def __init__(self, rows: int, length: int, step_s: int) -> None:
+    Cells are of `kind`: float32 takes half the memory and is off by 6e-8 of a rate. With `older`
+    steps leave as whole steps of its grid, so up to one of those more is kept here.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        length: int,
+        step_s: int,
+        *,
+        kind: CellKind = np.float64,
+        older: OlderSteps | None = None,
+    ) -> None:
         self._rows, self._length, self._step_s = rows, length, step_s
-        self._buffer: FloatArray = np.full((rows, 2 * length), np.nan)
-        self._variance: FloatArray | None = None
-        self._first = self._last = 0
-        self._handed_out = 0
+        self._kind, self._older = kind, older
+        self._grid_s = step_s if older is None else older.step_s
+        self._room = length + self._grid_s // step_s
+        self._rates = StepColumns[np.floating](rows, self._room, kind)
+        self._variance: StepColumns[np.floating] | None = None
         self._end_s: int | None = None
 
     @property
@@ -44,9 +62,7 @@ class StepRing:
     @property
     def start_s(self) -> int | None:
         """The start of the oldest step that is kept."""
-        if self._end_s is None:
-            return None
-        return self._end_s - (self._last - self._first) * self._step_s
+        return None if self._end_s is None else self._end_s - len(self._rates) * self._step_s
 
     def begin(self, start_s: int) -> None:
         """Say where the first step starts; only once, before any step."""
@@ -55,95 +71,123 @@ class StepRing:
 
     def append(self, step: Steps) -> None:
         """Add the next step; the oldest goes when the ring is full."""
-        assert self._end_s is not None
-        if self._last == self._buffer.shape[1]:
-            self._renew(keep=self._length - 1)
-        self._put(self._last, step)
-        self._last += 1
-        self._first = max(self._first, self._last - self._length)
-        self._end_s += self._step_s
+        variance = None if step.variance is None else step.variance[:, None]
+        self._extend(Steps(step.rates[:, None], variance))
 
     def skip_to(self, step_start_s: int) -> None:
         """Fill with unknown up to the step that starts here (a jump in time)."""
         assert self._end_s is not None
-        missing = (step_start_s - self._end_s) // self._step_s
-        if missing > self._length:
-            self._end_s = step_start_s - self._length * self._step_s
-            missing = self._length
-        for _ in range(missing):
-            self.append(Steps(np.full(self._rows, np.nan)))
+        if step_start_s - self._end_s > self._room * self._step_s:
+            self._leave(len(self._rates))
+            self._end_s = self._kept_from_s(step_start_s)
+        while (missing := (step_start_s - self._end_s) // self._step_s) > 0:
+            self._extend(Steps(np.full((self._rows, min(missing, SLACK_MIN)), np.nan)))
 
-    def replace(self, step_start_s: int, step: Steps) -> bool:
-        """Correct a step that is kept; False when it is not kept or already says so."""
-        start_s, end_s = self.start_s, self._end_s
-        if start_s is None or end_s is None or not start_s <= step_start_s < end_s:
-            return False
-        place = self._last - (end_s - step_start_s) // self._step_s
-        if self._says(place, step):
-            return False
-        if place < self._handed_out:
-            self._renew(keep=self._last - self._first)
-            place = self._last - (end_s - step_start_s) // self._step_s
-        self._put(place, step)
-        return True
-
-    def view(self) -> Steps:
-        """All steps kept, read-only; what was handed out never changes."""
-        self._handed_out = self._last
-        kept = slice(self._first, self._last)
-        values = self._buffer[:, kept]
-        values.flags.writeable = False
-        if self._variance is None or not self._variance[:, kept].any():
-            return Steps(values)
-        variance = self._variance[:, kept]
-        variance.flags.writeable = False
-        return Steps(values, variance)
-
-    def prepend(self, start_s: int, steps: Steps) -> None:
-        """Put older steps under the ones known; a known value is kept."""
-        given_end_s = start_s + steps.rates.shape[1] * self._step_s
-        own_start_s, own_end_s = self.start_s, self._end_s
-        end_s = given_end_s if own_end_s is None else max(own_end_s, given_end_s)
-        first_s = start_s if own_start_s is None else min(own_start_s, start_s)
-        first_s = max(first_s, end_s - self._length * self._step_s)
-        merged = np.full((self._rows, (end_s - first_s) // self._step_s), np.nan)
-        variance = np.zeros_like(merged)
-        _lay(_Laid(merged, variance, first_s), steps, start_s, self._step_s)
-        if own_start_s is not None:
-            _lay(_Laid(merged, variance, first_s), self.view(), own_start_s, self._step_s)
-        self._first, self._last, self._handed_out, self._end_s = 0, merged.shape[1], 0, end_s
-        self._buffer = np.full((self._rows, 2 * self._length), np.nan)
-        self._buffer[:, : self._last] = merged
-        if variance.any() or self._variance is not None:
-            self._variance = np.zeros_like(self._buffer)
-            self._variance[:, : self._last] = variance
-
-    def _put(self, place: int, step: Steps) -> None:
-        self._buffer[:, place] = step.rates
-        if step.variance is not None and self._variance is None:
-            self._variance = np.zeros_like(self._buffer)
-        if self._variance is not None:
-            self._variance[:, place] = 0.0 if step.variance is None else step.variance
-
-    def _says(self, place: int, step: Steps) -> bool:
-        """Whether this is what is kept there."""
-        if not np.array_equal(self._buffer[:, place], step.rates, equal_nan=True):
+    def says(self, step_start_s: int, step: Steps) -> bool:
+        """Whether a step is not kept, or is kept as just this."""
+        place = self._place(step_start_s)
+        if place is None:
+            return True
+        rates = step.rates.astype(self._kind, copy=False)
+        if not np.array_equal(self._rates.column(place), rates, equal_nan=True):
             return False
         if self._variance is None:
             return step.variance is None or not step.variance.any()
-        variance = 0.0 if step.variance is None else step.variance
-        return bool((self._variance[:, place] == variance).all())
+        given = 0.0 if step.variance is None else step.variance.astype(self._kind, copy=False)
+        return bool((self._variance.column(place) == given).all())
 
-    def _renew(self, keep: int) -> None:
-        kept = slice(self._last - keep, self._last)
-        fresh = np.full_like(self._buffer, np.nan)
-        fresh[:, :keep] = self._buffer[:, kept]
+    def replace(self, step_start_s: int, step: Steps) -> None:
+        """Correct a step that is kept; whoever holds a view keeps what it was."""
+        place = self._place(step_start_s)
+        if place is None:
+            return
+        self._rates.write(place, step.rates)
+        if step.variance is not None and self._variance is None:
+            self._variance = self._no_variance(len(self._rates))
         if self._variance is not None:
-            variance = np.zeros_like(fresh)
-            variance[:, :keep] = self._variance[:, kept]
-            self._variance = variance
-        self._buffer = fresh
-        self._first, self._last, self._handed_out = 0, keep, 0
+            self._variance.write(place, np.zeros(1) if step.variance is None else step.variance)
+
+    def view(self) -> Steps:
+        """All steps kept, read-only, as they are as long as they are held."""
+        # What cells of float32 are read for says so itself; see `SeriesBatch`.
+        rates = cast(FloatArray, self._rates.view())
+        if self._variance is None:
+            return Steps(rates)
+        variance = cast(FloatArray, self._variance.view())
+        return Steps(rates, variance if variance.any() else None)
+
+    def prepend(self, start_s: int, steps: Steps) -> None:
+        """Put older steps under the ones known; a known value is kept."""
+        own_start_s, own_end_s = self.start_s, self._end_s
+        if own_start_s is None or own_end_s is None:
+            self._begin_with(start_s, steps)
+            return
+        given_end_s = start_s + steps.rates.shape[1] * self._step_s
+        first_s, end_s = min(own_start_s, start_s), max(own_end_s, given_end_s)
+        merged = np.full((self._rows, (end_s - first_s) // self._step_s), np.nan)
+        variance = np.zeros_like(merged)
+        _lay(_Laid(merged, variance, first_s), steps, start_s, self._step_s)
+        _lay(_Laid(merged, variance, first_s), self.view(), own_start_s, self._step_s)
+        self._begin_with(first_s, Steps(merged, variance if variance.any() else None))
+
+    def _begin_with(self, start_s: int, steps: Steps) -> None:
+        """Take these in place of all that is kept; what is too old for the ring lies under it."""
+        end_s = start_s + steps.rates.shape[1] * self._step_s
+        first_s = max(start_s, self._kept_from_s(end_s))
+        older = (first_s - start_s) // self._step_s
+        if older and self._older is not None:
+            self._older.lay_under(
+                *folded(start_s, steps.rates[:, :older], self._step_s, self._grid_s)
+            )
+        self._rates.drop_to(0)
+        self._rates.extend(steps.rates[:, older:], count=steps.rates.shape[1] - older)
+        self._variance = None
+        if steps.variance is not None:
+            self._variance = self._no_variance(0)
+            given = steps.variance[:, older:]
+            self._variance.extend(given, count=given.shape[1])
+        self._end_s = end_s
+
+    def _extend(self, steps: Steps) -> None:
+        assert self._end_s is not None
+        count, variance = steps.rates.shape[1], steps.variance
+        if variance is not None and self._variance is None:
+            self._variance = self._no_variance(len(self._rates))
+        self._rates.extend(steps.rates, count=count)
+        if self._variance is not None:
+            self._variance.extend(np.zeros(1) if variance is None else variance, count=count)
+        self._end_s += count * self._step_s
+        start_s = self._end_s - len(self._rates) * self._step_s
+        self._leave((self._kept_from_s(self._end_s) - start_s) // self._step_s)
+
+    def _leave(self, count: int) -> None:
+        """Let the oldest steps go."""
+        start_s = self.start_s
+        if count <= 0 or start_s is None:
+            return
+        if self._older is not None:
+            leaving = cast(FloatArray, self._rates.view()[:, :count])
+            self._older.append(start_s, leaving, self._step_s)
+        left = len(self._rates) - count
+        self._rates.drop_to(left)
+        if self._variance is not None:
+            self._variance.drop_to(left)
+
+    def _kept_from_s(self, end_s: int) -> int:
+        """The start of the oldest step worth keeping, on the grid of what is older."""
+        return (end_s - self._length * self._step_s) // self._grid_s * self._grid_s
+
+    def _place(self, step_start_s: int) -> int | None:
+        start_s, end_s = self.start_s, self._end_s
+        if start_s is None or end_s is None or not start_s <= step_start_s < end_s:
+            return None
+        return (step_start_s - start_s) // self._step_s
+
+    def _no_variance(self, steps: int) -> StepColumns[np.floating]:
+        columns = StepColumns[np.floating](self._rows, self._room, self._kind)
+        if steps:
+            columns.extend(np.zeros(1), count=steps)
+        return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +200,8 @@ class _Laid:
 def _lay(under: _Laid, over: Steps, over_start_s: int, step_s: int) -> None:
     """Write `over` where it is known onto `under`, each at its own place in time."""
     offset = (over_start_s - under.start_s) // step_s
-    skipped = max(-offset, 0)
-    rates = over.rates[:, skipped:]
-    place = slice(offset + skipped, offset + skipped + rates.shape[1])
-    known = np.isfinite(rates)
-    np.copyto(under.rates[:, place], rates, where=known)
-    variance = 0.0 if over.variance is None else over.variance[:, skipped:]
+    place = slice(offset, offset + over.rates.shape[1])
+    known = np.isfinite(over.rates)
+    np.copyto(under.rates[:, place], over.rates, where=known)
+    variance = 0.0 if over.variance is None else over.variance
     np.copyto(under.variance[:, place], variance, where=known)

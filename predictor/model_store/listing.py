@@ -19,6 +19,9 @@ from models.store import ManifestFacts
 from models.stored_parameters import StoredParameters
 from predictor.model_store.model_store import ModelStore, Pointer
 
+SHORT_CHARACTERS = 200
+"""Of a value of the training report, on a terminal."""
+
 
 class VersionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A version on one line. `problem` is why it would be refused, None where nothing was found."""
@@ -103,7 +106,8 @@ def shown_lines(found: ShownVersion) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= SHORT_CHARACTERS else f"{text[:SHORT_CHARACTERS]}… (all: --json)"
 
 
 def _facts(store: ModelStore, version: str, pointer: Pointer, trusted: TrustedKeys) -> VersionFacts:

@@ -8,10 +8,10 @@ given.
 from __future__ import annotations
 
 from datetime import datetime
-from importlib import resources
 
-import jinja2
 import msgspec
+
+from predictor.web.page import render_page
 
 
 class ArmRow(msgspec.Struct, frozen=True):
@@ -72,19 +72,5 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def render_report(report: Report) -> str:
-    """The page; texts are escaped, data is embedded as JSON that cannot end its script element."""
-    environment = jinja2.Environment(
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.PackageLoader("predictor.web", "templates"),
-    )
-    vendor = resources.files("predictor.web") / "vendor"
-    charts = msgspec.json.encode(report.charts).decode().replace("<", "\\u003c")
-    return environment.get_template("report.html").render(
-        report=report,
-        charts_json=charts,
-        plot_script=(vendor / "uPlot.iife.min.js").read_text(encoding="utf-8"),
-        plot_style=(vendor / "uPlot.min.css").read_text(encoding="utf-8"),
-    )
+    """The whole page."""
+    return render_page("report.html", report.charts, report=report)

@@ -7,8 +7,6 @@ measures no peer again. Heavy peers run as a process of an environment of their 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -18,11 +16,11 @@ from typing import NamedTuple
 
 from rigs import cache
 from scripts.forecast_peers import naive
+from scripts.forecast_peers.child_process import ProcessFailed, run_alone
 from scripts.forecast_peers.kept import Kept, read_forecasts, write_forecasts
 from scripts.forecast_peers.past import PeerForecasts, past_of
 from scripts.forecast_peers.request import PeerRequest, write_request
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).with_name("requirements.txt")
 GROUPS: Mapping[str, int] = {"naive": 1, "smoothing": 1, "trees": 1, "statistical": 1}
 """Each group's module, and its revision: raise it when a change makes one of its peers forecast
@@ -99,16 +97,7 @@ def peer_python() -> Path:
 
 
 def _call(command: list[str | Path]) -> None:
-    """Run it to its end on one core; its last line is the reason where it fails."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    shown = " ".join(str(part) for part in command[:4])
     try:
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
-            timeout=RUN_S_MAX,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise PeerError(f"`{shown} ...` took longer than {RUN_S_MAX} s") from error
-    if done.returncode:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["no reason given"])[-1]
-        raise PeerError(f"`{shown} ...` failed: {last}")
+        run_alone(command, RUN_S_MAX)
+    except ProcessFailed as error:
+        raise PeerError(str(error)) from error

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +16,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from models.ensemble import Ensemble
 from models.forecast import Forecaster
 from models.series import SeriesBatch
 from models.step_windows import uniform_horizon
-from scripts.forecast_peers.measured import REPOSITORY
+from scripts.forecast_peers.child_process import ProcessFailed, run_alone
 from scripts.forecast_peers.ours import MissingPartError, part_of_ours
 from scripts.forecast_peers.scenarios import (
     DAY,
@@ -33,6 +32,7 @@ from scripts.forecast_peers.scenarios import (
     flash_crowd,
     outage,
 )
+from scripts.forecast_peers.tiled import tiled
 
 TRAINED_SERIES, TRAINED_DAYS = 30, 28
 BATCH_SERIES, BATCH_DAYS = 30_000, 2
@@ -48,26 +48,18 @@ def measure_speed() -> dict[str, Any]:
 
     Raises `MissingPartError` with the reason where that process cannot measure them.
     """
-    command = [sys.executable, "-m", "scripts.forecast_peers.speed"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
-            timeout=RUN_S_MAX,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise MissingPartError(f"the speed part took longer than {RUN_S_MAX} s") from error
-    if done.returncode:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["no reason given"])[-1]
-        raise MissingPartError(f"the speed part is left out: {last}")
-    found: dict[str, Any] = json.loads(done.stdout)
+        printed = run_alone([sys.executable, "-m", "scripts.forecast_peers.speed"], RUN_S_MAX)
+    except ProcessFailed as error:
+        raise MissingPartError(f"the speed part is left out: {error}") from error
+    found: dict[str, Any] = json.loads(printed)
     return found
 
 
-def _measure(fit_many: Callable[..., Forecaster]) -> dict[str, Any]:
+def _measure(fit_many: Callable[..., Ensemble]) -> dict[str, Any]:
     history = batch_of(_loads(TRAINED_SERIES, TRAINED_DAYS * DAY))
 
-    def fit(batch: SeriesBatch) -> Forecaster:
+    def fit(batch: SeriesBatch) -> Ensemble:
         return fit_many(batch, uniform_horizon(len(batch.keys), LEAD_S, HOLD_S))
 
     trained, training_s = _timed(lambda: fit(history))
@@ -88,8 +80,8 @@ def _loads(rows: int, steps: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([counted(daily_load(steps, seed=row), seed=row) for row in range(rows)])
 
 
-def _large_batch(trained: Forecaster, history: SeriesBatch) -> dict[str, float]:
-    """The trained series and many more of their kind that it was not trained on.
+def _large_batch(trained: Ensemble, history: SeriesBatch) -> dict[str, float]:
+    """Many series, each with the state of a trained one.
 
     `usable_share` says how many got a forecast at all: one that is refused costs nothing.
     """
@@ -99,7 +91,8 @@ def _large_batch(trained: Forecaster, history: SeriesBatch) -> dict[str, float]:
         batch_of(values), start_s=history.end_s - BATCH_DAYS * DAY * history.step_s
     )
     horizon = uniform_horizon(len(many.keys), LEAD_S, HOLD_S)
-    made, cpu_s = _timed(lambda: trained.forecast(many, horizon))
+    known = tiled(trained, many.keys)
+    made, cpu_s = _timed(lambda: known.forecast(many, horizon))
     return {
         "cpu_s": cpu_s,
         "usable_share": float(made.usable.mean()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.series import SeriesKey
 from predictor.core.history import History
+from predictor.core.history_layers import HistoryLayers
 from predictor.core.input_partitions import InputPartitions
 from streams.demand import DemandPart, Progress
 from tests.core.core_values import EU, US, a_part
@@ -12,9 +13,13 @@ T0 = 1_799_999_940  # on a minute
 
 
 def a_history(
-    routed: tuple[str, ...] = (), inputs: InputPartitions | None = None, length_s: int = 7200
+    routed: tuple[str, ...] = (),
+    inputs: InputPartitions | None = None,
+    length_s: int = 7200,
+    layers: HistoryLayers | None = None,
 ) -> History:
-    return History(["core", "role"], [US, EU], routed, length_s=length_s, inputs=inputs)
+    layers = layers or HistoryLayers(length_s=length_s)
+    return History(["core", "role"], [US, EU], routed, layers=layers, inputs=inputs)
 
 
 def fed(history: History, *records: DemandPart | Progress) -> History:

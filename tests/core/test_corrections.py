@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from predictor.core.history import series_digest
+from predictor.core.series_digest import series_digest
 from streams.demand import DemandCell, DemandPart
 from streams.demand_blocks import BlockKey, DemandBlock, read_block, with_part
 from tests.core.core_values import EU, US, a_part, a_progress

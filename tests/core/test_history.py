@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.series import ALL_REGIONS, SeriesBatch, SeriesKey
-from predictor.core.history import History, series_digest
+from predictor.core.history import History
+from predictor.core.series_digest import series_digest
 from streams.demand import DemandCell, DemandPart, Progress
 from streams.gaps import united
 from tests.core.core_values import EU, US, a_part, a_progress

@@ -102,7 +102,9 @@ def test_example_is_read_as_the_page_says(example: Example) -> None:
 def test_examples_show_all_kinds_of_events() -> None:
     shown = {line.partition("(")[0] for one in examples(blocks(TEXT)) for line in one.read_as}
 
-    assert shown == {"RequestEvent", "MetricSample", "Heartbeat", "Ignored", "Rejected"}
+    assert shown == {
+        "RequestEvent", "WorkflowRequest", "MetricSample", "Heartbeat", "Ignored", "Rejected",
+    }  # fmt: skip
 
 
 def test_every_format_is_in_the_table() -> None:

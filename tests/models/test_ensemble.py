@@ -12,6 +12,7 @@ from models.ensemble import OUTCOMES_MIN, Ensemble
 from models.ensemble_fit import fit_ensemble
 from models.forecast import QUANTILE_LEVELS, ForecastBatch, ForecastCode, Horizon
 from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.trust_code import TrustCode
 from tests.models.ensemble_builders import (
     a_quiet_load,
     assert_whole,
@@ -184,7 +185,10 @@ def test_a_row_with_too_few_outcomes_is_answered_by_the_cascade_with_its_reason(
     beneath = fitted.cascade.forecast(batch, a_horizon(2))
 
     assert made.usable.all()
-    assert made.reasons == beneath.reasons == tuple(fitted.reason(row) for row in range(2))
+    assert beneath.reasons == tuple(fitted.reason(row) for row in range(2))
+    assert [reason.code for reason in made.reasons] == [TrustCode.COLD_START] * 2
+    for said, own in zip(made.reasons, beneath.reasons, strict=True):
+        assert said.sentence == f"68 of 72 samples; {own.sentence}"
     assert made.peak.tobytes() == beneath.peak.tobytes()
 
 

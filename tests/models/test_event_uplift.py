@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.event_uplift import Uplift, learn_uplift
+from models.event_uplift import learn_uplift
 from models.past_occurrences import PastOccurrences, occurrences_from_arrays
 from models.planned_events import DAY_S, FACTOR_MAX, FACTOR_MIN, PlannedEvent, PlannedEvents
 from models.series import FloatArray, SeriesBatch, SeriesKey
+from models.uplift import Uplift
 from tests.models.event_builders import KEY, a_launch, weeks_of_demand
 
 PAST = tuple(a_launch(day) for day in (9, 15, 23))
@@ -122,7 +123,7 @@ def test_nightly_run_is_left_to_the_profile() -> None:
 
     uplift = learn_uplift(weeks_of_demand(*[(n, 5.0) for n in nights[:28]]), PlannedEvents(nights))
 
-    assert not uplift.event_steps((KEY,), nights[0].from_s, 60, 1440).any()
+    assert uplift.stretches(nights[0].from_s, 60, 29 * 1440) == ()
     assert (during(uplift, nights[-1]) == 1.0).all()
 
 

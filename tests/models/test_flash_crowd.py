@@ -13,6 +13,7 @@ from models.flash_crowd import (
     find_crowds,
     learn_bursts,
     lifted,
+    unannounced,
 )
 from models.series import FloatArray
 from tests.models.series_builders import DAY_STEPS, a_daily_load
@@ -131,6 +132,23 @@ def test_lift_is_learnt_from_the_bursts_of_the_series(
 
     assert habits.bursts[0] > 80
     assert bound[0] <= quantiles[0, AT_95] <= bound[1]
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_lifted"),
+    [([900.0, 900.0], False), ([1500.0], False), ([1500.0, 1400.0], True)],
+    ids=["like those before", "a record of one step", "a record that lasts"],
+)
+def test_series_that_knows_bursts_is_lifted_over_a_lasting_record_alone(
+    newest: list[float], is_lifted: bool
+) -> None:
+    past = steady(60 * DAY_STEPS)
+    past[0, 700::1000] = 1000.0
+    seen = np.append(steady(MINUTES), newest)[None]
+
+    chosen = unannounced(crowds_in(seen, habits_of(past)), habits_of(past), np.array([1000.0]))
+
+    assert chosen.tolist() == [is_lifted]
 
 
 def rises_per_day(load: FloatArray) -> float:

@@ -13,7 +13,7 @@ from models.point_mix import (
     new_point_state,
 )
 from models.series import FloatArray
-from models.sight import POINTS
+from models.upstream_columns import CANDIDATES
 
 STEP_S = 60.0
 LEVEL = np.array([100.0])
@@ -33,10 +33,10 @@ def some_outcomes(count: int = 600) -> FloatArray:
     return np.asarray(100.0 + 20.0 * np.random.default_rng(1).standard_normal(count))
 
 
-@pytest.mark.parametrize("good", [0, 6, len(POINTS) - 1])
+@pytest.mark.parametrize("good", [0, 6, len(CANDIDATES) - 1])
 def test_the_mix_follows_the_candidate_that_errs_least(good: int) -> None:
     outcome = some_outcomes()
-    points = 100.0 + 20.0 * np.random.default_rng(2).standard_normal((600, len(POINTS)))
+    points = 100.0 + 20.0 * np.random.default_rng(2).standard_normal((600, len(CANDIDATES)))
     points[:, good] = outcome + np.random.default_rng(3).standard_normal(600)
 
     _, located = walk(points, outcome)
@@ -48,13 +48,13 @@ def test_the_mix_follows_the_candidate_that_errs_least(good: int) -> None:
 def test_a_candidate_that_is_always_half_of_the_peak_is_doubled() -> None:
     outcome = some_outcomes()
 
-    _, located = walk(np.repeat(outcome[:, None] / 2, len(POINTS), axis=1), outcome)
+    _, located = walk(np.repeat(outcome[:, None] / 2, len(CANDIDATES), axis=1), outcome)
 
     assert located.point[0] == pytest.approx(outcome[-1])
 
 
 def test_a_bias_is_bounded() -> None:
-    points = np.full((50, len(POINTS)), 1.0)
+    points = np.full((50, len(CANDIDATES)), 1.0)
 
     _, located = walk(points, np.full(50, 1e9))
 
@@ -62,7 +62,7 @@ def test_a_bias_is_bounded() -> None:
 
 
 def test_scale_is_unknown_before_the_first_outcome_and_positive_after() -> None:
-    points = np.full((2, len(POINTS)), 100.0)
+    points = np.full((2, len(CANDIDATES)), 100.0)
 
     assert np.isnan(walk(points[:1], np.full(1, 100.0))[1].scale[0])
     assert walk(points, np.full(2, 100.0))[1].scale[0] > 0
@@ -70,7 +70,7 @@ def test_scale_is_unknown_before_the_first_outcome_and_positive_after() -> None:
 
 def test_an_unknown_outcome_lets_time_pass_and_counts_for_nothing() -> None:
     outcome = some_outcomes(60)
-    points = outcome[:, None] + np.random.default_rng(2).standard_normal((60, len(POINTS)))
+    points = outcome[:, None] + np.random.default_rng(2).standard_normal((60, len(CANDIDATES)))
     state, _ = walk(points, outcome)
     seen = PlaceSeen(LEVEL, points[:1])
     before = locate(seen, state)

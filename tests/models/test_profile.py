@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from models.coarse_history import CoarseHistory, packed
 from models.profile import DAY_S, Profile, learn_profile
 from models.series import FloatArray, SeriesBatch
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load
@@ -95,3 +96,42 @@ def test_profile_repeats_after_a_week() -> None:
 
     first = profile.at(row, batch.end_s, 60, DAY_STEPS)
     np.testing.assert_array_equal(first, profile.at(row, batch.end_s + 7 * DAY_S, 60, DAY_STEPS))
+
+
+def with_older_in_five_minutes(batch: SeriesBatch, days: int) -> SeriesBatch:
+    """The same batch with all but its newest days as means over five minutes."""
+    cut = batch.values.shape[1] - days * DAY_STEPS
+    older = packed(batch.values[:, :cut].reshape(len(batch.keys), -1, 5).mean(axis=2))
+    return SeriesBatch(
+        batch.keys,
+        batch.start_s + 60 * cut,
+        60,
+        batch.values[:, cut:],
+        coarser=CoarseHistory(batch.start_s, 300, older),
+    )
+
+
+@pytest.mark.parametrize("minutes", [0, 2], ids=["on the grid", "off the grid"])
+def test_weeks_in_five_minutes_teach_what_weeks_in_minutes_do(minutes: int) -> None:
+    load = a_daily_load(15, noise=0.05)
+    load[np.arange(len(load)) // DAY_STEPS % 7 >= 5] *= a_wave(1).mean() * 0.5
+    load = np.append(load, load[:minutes])
+    whole = a_batch(load)
+
+    cut = SeriesBatch(whole.keys, whole.start_s, 60, whole.values[:, : 15 * DAY_STEPS])
+    layered = with_older_in_five_minutes(cut, 8)
+    newest = np.append(layered.values, whole.values[:, 15 * DAY_STEPS :], axis=1)
+    layered = dataclasses.replace(layered, values=newest)
+
+    expected, found = day_ahead(whole, 7), day_ahead(layered, 7)
+    np.testing.assert_allclose(found, expected, rtol=0.03)
+    assert learnt(layered).days.tolist() == learnt(whole).days.tolist() == [15]
+
+
+def test_without_its_weeks_a_short_history_knows_no_weekday() -> None:
+    batch = a_batch(a_daily_load(15))
+
+    layered = with_older_in_five_minutes(batch, 8)
+
+    assert learnt(layered).relative.shape[1] == 7
+    assert learnt(dataclasses.replace(layered, coarser=None)).relative.shape[1] == 1

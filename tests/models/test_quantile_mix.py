@@ -28,7 +28,7 @@ def learnt(members: FloatArray, outcomes: FloatArray, state: MixState | None = N
     found = state or new_mix_state(1, members.shape[1], COUNT)
     for outcome in outcomes:
         made = mix(members, ONE, found)
-        found = learn_mix(found, made, np.array([outcome]), LEVELS, 60.0)
+        found = learn_mix(found, made, np.array([outcome]), LEVELS, elapsed_s=60.0, reach_s=300.0)
     return found
 
 
@@ -40,7 +40,7 @@ def test_quantiles_never_cross_and_are_never_negative_whatever_was_learnt(
     state, scale = new_mix_state(2, 3, COUNT), np.full(2, unit)
     for members, outcome in steps:
         made = mix(members, scale, state)
-        state = learn_mix(state, made, outcome, LEVELS, 60.0)
+        state = learn_mix(state, made, outcome, LEVELS, elapsed_s=60.0, reach_s=300.0)
         whole = np.asarray(np.isfinite(members).all(axis=2)).any(axis=1)
         assert np.isfinite(made.quantiles[whole]).all()
         assert not (made.quantiles < 0).any()
@@ -70,7 +70,7 @@ def test_a_member_that_was_silent_is_not_taken_for_the_best() -> None:
 
     state = learnt(np.concatenate([silent, member], axis=1), outcomes)
 
-    own = state.loss[:, [1, 3]].mean(axis=1)
+    own = state.loss[:, [1, 3, 5]].mean(axis=1)
     assert state.loss[:, 0] == pytest.approx(own)
 
 
@@ -93,7 +93,7 @@ def test_quantiles_that_are_too_narrow_are_widened_to_nominal_coverage() -> None
     for outcome in outcomes:
         made = mix(narrow, scale, state)
         covered.append(outcome <= made.quantiles[0])
-        state = learn_mix(state, made, np.array([outcome]), LEVELS, 60.0)
+        state = learn_mix(state, made, np.array([outcome]), LEVELS, elapsed_s=60.0, reach_s=300.0)
 
     assert np.mean(covered[2000:], axis=0) == pytest.approx(LEVELS, abs=0.015)
     assert abs(np.mean(outcomes[2000:, None] <= narrow[0, 0], axis=0)[-1] - 0.99) > 0.1

@@ -1,22 +1,31 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.boosted_quantiles import GROWN_LEVELS
+from models.boosted_quantiles import GROWN_LEVELS, SAMPLES_MIN, fit_boosted_quantiles
 from models.ensemble import Ensemble
 from models.ensemble_fit import fit_ensemble
 from models.error_trees import KINDS
-from models.forecast import ForecastCode
+from models.forecast import QUANTILE_LEVELS, ForecastCode
 from models.manifest import ModelRefused
+from models.origin_run import feature_count
 from models.series import SeriesBatch
+from models.store import load_model, save_model
 from models.stored_ensemble import (
     BENEATH,
+    HABITS,
     MAY_BE_NEGATIVE,
     MAY_BE_UNKNOWN,
     ensemble_of,
@@ -24,8 +33,10 @@ from models.stored_ensemble import (
 )
 from models.stored_parameters import StoredParameters
 from models.tree_bytes import tree_bytes, trees_from
+from models.trust_code import TrustCode
 from tests.models.ensemble_builders import a_quiet_load, few_trees, two_short_rows
 from tests.models.series_builders import MONDAY_S, a_batch, a_horizon
+from tests.models.stored_builders import CREATED
 
 HORIZON = a_horizon(2)
 OWN = tuple(
@@ -45,9 +56,21 @@ def fitted(seed: int = 0) -> Ensemble:
         return fit_ensemble(a_history(), HORIZON, seed=seed)
 
 
+@cache
+def a_model() -> Ensemble:
+    return fitted()
+
+
+@cache
+def read_back() -> Ensemble:
+    with TemporaryDirectory() as scratch:
+        save_model(Path(scratch, "model"), a_model(), CREATED, trained_from_s=MONDAY_S)
+        return load_model(Path(scratch, "model")).ensemble
+
+
 @pytest.fixture(scope="module")
 def model() -> Ensemble:
-    return fitted()
+    return a_model()
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +102,40 @@ def test_a_stored_and_loaded_ensemble_gives_the_same_forecast_bytes(
     assert first.peak.tobytes() == second.peak.tobytes()
     assert first.steps.tobytes() == second.steps.tobytes()
     assert first.reasons == second.reasons
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(0.0, 2000.0) | st.just(math.nan), min_size=1, max_size=60))
+def test_a_model_read_back_from_its_folder_says_the_same_whatever_comes(
+    newest: list[float],
+) -> None:
+    values = a_history().values.copy()
+    values[:, -len(newest) :] = newest
+
+    first, second = (one.forecast(a_batch(values), HORIZON) for one in (a_model(), read_back()))
+
+    assert first.peak.tobytes() == second.peak.tobytes()
+    assert first.steps.tobytes() == second.steps.tobytes()
+    assert first.reasons == second.reasons
+
+
+def test_a_model_that_was_only_loaded_follows_a_flash_crowd() -> None:
+    values = a_history().values.copy()
+    values[:, -2:] *= 5.0
+
+    made = read_back().forecast(a_batch(values), HORIZON)
+
+    assert {reason.code for reason in made.reasons} == {TrustCode.FLASH_CROWD}
+
+
+def test_an_older_model_that_knows_nothing_of_bursts_still_answers(
+    stored: StoredParameters,
+) -> None:
+    arrays = {name: one for name, one in stored.arrays.items() if not name.startswith(HABITS)}
+
+    loaded = ensemble_of(dataclasses.replace(stored, arrays=arrays))
+
+    assert loaded.forecast(a_history(), HORIZON).reasons[0].code is ForecastCode.ENSEMBLE
 
 
 def test_a_loaded_ensemble_is_stored_as_the_same_bytes(stored: StoredParameters) -> None:
@@ -130,12 +187,13 @@ def with_number(number: float) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return spoil
 
 
+WHOLE = ("times", "habits_bursts")
 SPOILT: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], tuple[str, ...]]] = {
     "longer": (lambda array: np.concatenate([array, array[:1]]), ()),
     "flat": (lambda array: array[None], ()),
     "half as precise": (lambda array: array.astype(np.float32), ()),
-    "not a number": (with_number(np.nan), (*MAY_BE_UNKNOWN, "times")),
-    "infinite": (with_number(np.inf), ("times", *MAY_BE_UNKNOWN)),
+    "not a number": (with_number(np.nan), (*MAY_BE_UNKNOWN, *WHOLE)),
+    "infinite": (with_number(np.inf), WHOLE),
     "negative": (with_number(-1.0), MAY_BE_NEGATIVE),
 }
 """What is done to an array, and those that may hold such numbers or cannot."""
@@ -167,6 +225,33 @@ def test_a_floor_of_zero_is_refused(stored: StoredParameters) -> None:
 
     with pytest.raises(ModelRefused, match="floor"):
         ensemble_of(dataclasses.replace(stored, arrays=arrays))
+
+
+def test_bursts_that_would_lift_a_forecast_without_bound_are_refused(
+    stored: StoredParameters,
+) -> None:
+    ratios = stored.arrays["habits_ratios"] * 1e6
+
+    with pytest.raises(ModelRefused, match="habits_ratios has numbers above 4"):
+        ensemble_of(dataclasses.replace(stored, arrays={**stored.arrays, "habits_ratios": ratios}))
+
+
+def test_trees_grown_with_other_features_are_refused_before_they_are_asked(
+    stored: StoredParameters,
+) -> None:
+    columns = np.random.default_rng(1).random((SAMPLES_MIN, feature_count() - 1))
+    with few_trees():
+        narrow = fit_boosted_quantiles(columns, columns[:, 0], QUANTILE_LEVELS, 0)
+    assert narrow is not None
+    trees = (*stored.trees[: len(GROWN_LEVELS)], *narrow.trees)
+
+    with pytest.raises(ModelRefused, match=f"with {feature_count() - 1} features.*train again"):
+        ensemble_of(dataclasses.replace(stored, trees=trees))
+
+
+def test_trees_in_the_wrong_order_are_refused(stored: StoredParameters) -> None:
+    with pytest.raises(ModelRefused, match=r"level 0\.99 in the place of 0\.1"):
+        ensemble_of(dataclasses.replace(stored, trees=stored.trees[::-1]))
 
 
 def test_half_of_the_trees_are_refused_with_both_counts(stored: StoredParameters) -> None:

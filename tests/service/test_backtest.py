@@ -150,8 +150,16 @@ def test_the_json_holds_what_programs_rely_on(document: dict[str, Any]) -> None:
     assert one["target"] == {"lead_s": 120, "hold_s": 300}
     assert {*SCORES, "series", "step_s", "fit_s", "forecast_s", "reasons", "quarters"} <= set(one)
     assert {"0.1", "0.5", "0.9", "0.95", "0.99"} <= set(one["coverage"])
-    assert [set(quarter) for quarter in one["quarters"]] == [SCORES] * 4
+    assert [set(quarter) for quarter in one["quarters"]] == [{*SCORES, "fit_s", "forecast_s"}] * 4
+    assert sum(quarter["fit_s"] for quarter in one["quarters"]) == pytest.approx(
+        one["fit_s"], abs=1e-3
+    )
     assert document["geometric_mean_ratio"] == pytest.approx(one["ratio"])
+    for name in (*SCORES, "fit_s", "forecast_s"):
+        assert document[name] == pytest.approx(one[name]), "alone it is all there is"
+    assert [set(quarter) for quarter in document["quarters"]] == [
+        {*SCORES, "fit_s", "forecast_s"}
+    ] * 4
 
 
 def test_every_forecast_is_in_the_parquet_file(history: Path, tmp_path: Path) -> None:
@@ -231,7 +239,10 @@ def test_ctrl_c_in_the_midst_ends_with_130_and_leaves_nothing(tmp_path: Path) ->
     assert running.stderr is not None
     assert "1 row set aside" in running.stderr.readline()
     running.send_signal(signal.SIGINT)
-    shown, error = running.communicate(timeout=60)
+    try:
+        shown, error = running.communicate(timeout=60)
+    finally:
+        running.kill()
 
     assert running.returncode == 130
     assert list(out.iterdir()) == []

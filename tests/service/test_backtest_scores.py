@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_pinball_loss
 
-from predictor.backtest_scores import SCORED_LEVELS, geometric_mean, quarters, score, usable
+from predictor.backtest_scores import (
+    SCORED_LEVELS,
+    geometric_mean,
+    quarters,
+    score,
+    together,
+    usable,
+)
 from tests.service.backtest_builders import LEVELS, a_result, a_series, daily_load, scaled
 
 RESULT = a_result(a_series(daily_load(4)), origins=400)
@@ -74,6 +81,17 @@ def test_quarters_are_consecutive_and_equal() -> None:
     assert parts[0].from_s == RESULT.origin_s[0]
     assert parts[3].until_s == RESULT.origin_s[-1]
     assert all(earlier.until_s < later.from_s for earlier, later in pairwise(parts))
+
+
+def test_quarters_together_are_the_whole() -> None:
+    whole, parts = score(RESULT), together(quarters(RESULT))
+
+    assert (parts.origins, parts.from_s, parts.until_s) == (
+        whole.origins, whole.from_s, whole.until_s,
+    )  # fmt: skip
+    for name in ("wql", "wql_seasonal_naive", "wql_last_value", "ratio"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name))
+    assert dict(parts.coverage) == pytest.approx(dict(whole.coverage))
 
 
 def test_a_forecast_without_a_scored_level_is_refused() -> None:

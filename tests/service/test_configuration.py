@@ -63,6 +63,11 @@ def test_every_faulty_section_is_named_at_once(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         pytest.param("a: [", "not valid YAML", id="broken YAML"),
+        pytest.param(
+            "history: {length_days: 0.5, coarse_length_days: 29}",
+            "history: a length of 43200 s is less than a day",
+            id="weeks behind half a day",
+        ),
         pytest.param("- a\n- b\n", "expected a mapping", id="a list at the top"),
         pytest.param(
             "regions:\n  us-east-1: {namespace: a, weight: 40}\nroutes: {}\n",
@@ -70,6 +75,11 @@ def test_every_faulty_section_is_named_at_once(tmp_path: Path) -> None:
             id="weights that do not sum to 100",
         ),
         pytest.param("region: mars\n", "expected one of", id="a region that is not configured"),
+        pytest.param(
+            "modules:\n  plan: {hpa: a, callers: [nobody]}\nroutes: {}\n",
+            "modules.plan.callers: 'nobody': expected another key of modules",
+            id="a caller that is no module",
+        ),
         pytest.param(
             "kafka: {requests_topic: a}\nmetrics: {topic: a}\n",
             "metrics.topic: is the request topic already",

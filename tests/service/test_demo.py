@@ -13,6 +13,7 @@ from rich.console import Console
 from predictor.demo import DAY_S, TICK_S, play, write_events
 from predictor.demo_report import ArmsRun, print_table, verdict, write_page
 from predictor.sample_load import MINUTE_S, SampleLoad, load_sample
+from tests.models.ensemble_builders import few_trees
 
 DAYS, LEARN_DAYS = 3, 2
 MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +27,8 @@ def the_first_days() -> SampleLoad:
 def a_run(folder: Path) -> ArmsRun:
     load, events = the_first_days(), folder / "events.jsonl.gz"
     assert list(write_events(load, events)) == list(range(1, DAYS + 1))
-    return asyncio.run(play(load, events, learn_days=LEARN_DAYS))
+    with few_trees():
+        return asyncio.run(play(load, events, learn_days=LEARN_DAYS))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_a_model_is_learned_from_a_csv_file_and_says_what_it_holds(tmp_path: Pat
     assert '"core"' in (tmp_path / "model" / "manifest.json").read_text()
     assert "what was learned" in done.stderr
     assert "8.0" in done.stderr
+    assert "held out from its trees" in done.stderr
+    report = json.loads((tmp_path / "model" / "manifest.json").read_text())["report"]
+    (one,) = report["scores"]["by_series"].values()
+    assert 0 < one["ratio"] < 2
+    assert {"0.9", "0.95", "0.99"} <= set(one["coverage"])
+    assert report["scores"]["in_all"] == one
 
 
 def test_what_run_would_not_use_is_said(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ def a_part(
     events: int = 1,
     revision: int = 0,
     variance: float = 0.0,
+    announced: tuple[tuple[str, float], ...] = (),
 ) -> DemandPart:
     cells = (DemandCell(region, False, requests, events, variance),)
-    return DemandPart("core", at_s, 10, 2, cells, revision=revision)
+    return DemandPart("core", at_s, 10, 2, cells, revision=revision, announced=announced)
 
 
 def parts_of(body: bytes) -> list[DemandPart]:
@@ -64,17 +65,19 @@ any_cell = st.builds(
     st.sampled_from([0.0, 0.0, 12.5]),
 )
 any_part = st.builds(
-    lambda place, cells, revision: DemandPart(
+    lambda place, cells, revision, announced: DemandPart(
         "core",
         10 * place,
         10,
         2,
         tuple(sorted(cells, key=lambda cell: (cell.region, cell.pinned))),
         revision=revision,
+        announced=tuple(sorted(announced.items())),
     ),
     st.integers(0, 59),
     st.lists(any_cell, unique_by=lambda cell: (cell.region, cell.pinned), max_size=4),
     st.integers(0, 2**40),
+    st.dictionaries(st.sampled_from(["us-east-1", "eu-west-1"]), st.floats(0.5, 1e9), max_size=2),
 )
 
 
@@ -121,6 +124,24 @@ def test_columns_say_requests_and_variance_of_each_bucket_and_what_was_not_given
     np.testing.assert_equal(block.variance, [[0.0, 2.0, 0.0, 0.0]])
     assert block.revisions.tolist() == [-1, 0, -1, 0]
     assert block.end_s == 40
+
+
+def test_what_a_block_has_announced_lies_in_columns_too() -> None:
+    parts = a_part(10, announced=(("us-east-1", 4.0),)), a_part(30, announced=(("us-east-1", 2.5),))
+    block = read_block(KEY, a_block_of(*parts))
+
+    assert block is not None
+    ((region, workflows),) = block.announced
+    assert (region, workflows.tolist()) == ("us-east-1", [0.0, 4.0, 0.0, 2.5])
+
+
+def test_a_block_from_before_announcements_is_read_and_written_on() -> None:
+    new = a_block_of(a_part(0), a_part(10))
+    before = msgspec.msgpack.encode(msgspec.msgpack.decode(new)[:-1])
+    announcing = a_part(20, announced=(("us-east-1", 4.0),))
+
+    assert parts_of(before) == parts_of(new)
+    assert parts_of(with_part(KEY, before, announcing)) == [a_part(0), a_part(10), announcing]
 
 
 def test_a_block_that_an_earlier_release_wrote_is_read_and_written_on() -> None:

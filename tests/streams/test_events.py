@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.event_types import OTHER
+from streams.event_types import OTHER, WorkflowRequest
 from streams.events import (
     Catalog,
     Headers,
@@ -67,6 +67,21 @@ def test_request_says_what_the_contract_says() -> None:
     event = read(a_body(count=30, sample_rate=0.1, routing="pinned", caller="plan"))
 
     assert event == RequestEvent("7", NOON_S, "core", "eu-west-1", 300.0, True, "plan", 2700.0)
+
+
+def test_request_that_starts_workflows_says_which_modules_they_will_ask() -> None:
+    event = read(a_body(count=3, stages=["mplp-core-0", "billing", "core"]))
+
+    said = ("7", NOON_S, "core", "eu-west-1", 3.0, False)
+    assert event == WorkflowRequest(*said, stages=("core", OTHER, "core"))
+
+
+@pytest.mark.parametrize("stages", ["core", [1], ["core"] * 65, [""]])
+def test_stages_of_our_contract_are_up_to_64_names(stages: object) -> None:
+    rejected = read(a_body(stages=stages))
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is RejectReason.INVALID_FIELD
 
 
 def test_what_may_be_missing_has_its_default() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.arrivals import ARRIVALS
-from streams.event_types import OTHER
+from streams.event_types import OTHER, WorkflowRequest
 from streams.events import FormatOptions, Ignored, Rejected, RejectReason, RequestEvent
 from tests.streams.format_bodies import (
     CONTRACT,
@@ -47,9 +47,9 @@ def test_every_shape_is_one_request_at_its_module(shape: str, write: Any) -> Non
 
     event = one(write(fields))
 
-    assert event == RequestEvent(
-        event_id, NOON_S, SHAPE_MODULES[shape], "us-east-1", 1.0, pinned=False
-    )
+    said = (event_id, NOON_S, SHAPE_MODULES[shape], "us-east-1", 1.0, False)
+    announces = WorkflowRequest(*said, stages=("plan",))
+    assert event == (announces if shape == "D" else RequestEvent(*said))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -255,6 +255,33 @@ def test_options_say_which_types_count_and_where() -> None:
         {**base, "event_type": "SAInitialized", "source": "role"}, arrivals=arrivals
     ) == "role"  # fmt: skip
     assert isinstance(one({**base, "event_type": "plan_created"}, arrivals=arrivals), Ignored)
+
+
+WORKFLOW = {"event_id": "1", "event_type": "workflow_started", "timestamp": NOON_TEXT}
+
+
+@pytest.mark.parametrize("place", ["stages", "data", "payload"])
+def test_stages_of_a_workflow_stand_at_the_top_or_in_its_data(place: str) -> None:
+    stages = ["mplp-plan-service", "confirm", "plan", "billing"]
+    event = one({**WORKFLOW, place: stages if place == "stages" else {"stages": stages}})
+
+    assert isinstance(event, WorkflowRequest)
+    assert event.stages == ("plan", "confirm", "plan", OTHER)
+
+
+@pytest.mark.parametrize("stages", ["plan", 7, ["plan", 7], {"plan": 1}, ["x" * 200]])
+def test_stages_that_cannot_be_read_are_one_not_ours_and_the_request_counts(stages: object) -> None:
+    event = one({**WORKFLOW, "stages": stages})
+
+    assert isinstance(event, WorkflowRequest)
+    assert (event.requests, event.stages) == (1.0, (OTHER,))
+
+
+def test_of_too_many_stages_the_first_are_taken() -> None:
+    event = one({**WORKFLOW, "stages": ["plan"] * 100})
+
+    assert isinstance(event, WorkflowRequest)
+    assert event.stages == ("plan",) * 63 + (OTHER,)
 
 
 def test_payload_is_never_shown() -> None:

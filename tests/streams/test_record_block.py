@@ -73,9 +73,11 @@ def one_by_one(records: list[Stored], catalog: Catalog = CATALOG) -> Block:
 def shown(block: Block) -> list[object]:
     columns = block.columns
     variance = [0.0] * len(columns.cell) if columns.variance is None else columns.variance.tolist()
+    none = [None] * len(columns.cell)
+    stages = none if columns.stages is None else columns.stages.tolist()
     return [
         columns.time_s.tolist(), columns.cell.tolist(), columns.requests.tolist(), variance,
-        columns.id_hash.tolist(), columns.offset.tolist(), block.rejected, block.samples,
+        columns.id_hash.tolist(), columns.offset.tolist(), stages, block.rejected, block.samples,
         block.ignored,
     ]  # fmt: skip
 
@@ -103,6 +105,7 @@ BODIES = st.one_of(
             "id": st.sampled_from(["", "a", "b", 5]),
             "version": st.sampled_from([1, 2]),
             "caller": st.sampled_from(["plan", None, ""]),
+            "stages": st.sampled_from([["plan"], ["plan", "gateway", "core"], [], None, "plan"]),
         },
     ).map(lambda changed: a_request(**changed)),
     st.sampled_from([
@@ -186,6 +189,19 @@ def test_a_block_says_what_its_records_say_one_by_one(
     block = decode_block(records, Cells(catalog))
 
     assert shown(block) == shown(one_by_one(records, catalog))
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+def test_a_block_in_which_some_events_start_workflows_is_read_as_one_by_one(every: int) -> None:
+    records = [
+        Stored(
+            number,
+            a_request(id=str(number), **({} if number % every else {"stages": ["plan", "core"]})),
+        )
+        for number in range(5 * SMALL_BLOCK)
+    ]
+
+    assert shown(decode_block(records, CELLS)) == shown(one_by_one(records))
 
 
 @example([b"\x01" + msgspec.msgpack.encode([(NOON_S * 1000, "core", "us-east-1")])[1:]])

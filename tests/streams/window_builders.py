@@ -10,7 +10,7 @@ from streams.catalog import Catalog
 from streams.checkpoint import Checkpoint
 from streams.demand import DemandPart
 from streams.event_columns import Cells
-from streams.event_types import Heartbeat, RequestEvent
+from streams.event_types import OTHER, Heartbeat, RequestEvent, WorkflowRequest
 from streams.windows import PartitionWindows
 
 T0 = 1_764_000_000.0
@@ -27,7 +27,8 @@ def a_request(at_s: float, **changed: object) -> RequestEvent:
         "requests": 1.0,
         "pinned": False,
     }
-    return RequestEvent(**{**fields, **changed})  # type: ignore[arg-type]
+    made = WorkflowRequest if "stages" in changed else RequestEvent
+    return made(**{**fields, **changed})  # type: ignore[arg-type]
 
 
 def a_window(
@@ -81,14 +82,20 @@ DRAWN = st.tuples(
 def in_the_order_of_arrival(
     drawn: list[tuple[int, int, str, str, bool]],
 ) -> list[RequestEvent | Heartbeat]:
-    """Event time moves on while single events lie behind it; the end closes every bucket."""
+    """Event time moves on while single events lie behind it; the end closes every bucket.
+
+    Some of the events start workflows.
+    """
     events: list[RequestEvent | Heartbeat] = []
     now_s = 100
     for step_s, behind_s, event_id, module, beat in drawn:
         now_s += step_s
         at_s = now_s - behind_s
+        said = {"stages": ("plan", OTHER, "plan")} if event_id in ("b", "c") else {}
         events.append(
-            Heartbeat("", T0 + at_s) if beat else a_request(at_s, event_id=event_id, module=module)
+            Heartbeat("", T0 + at_s)
+            if beat
+            else a_request(at_s, event_id=event_id, module=module, **said)
         )
     return [*events, Heartbeat("", T0 + 10_000)]
 

@@ -1,0 +1,157 @@
+"""Where each series' forecast stands against what it must beat, and who forecasts it therefore.
+
+`models/ensemble.py` holds one, lets it learn from the outcomes that it learns from itself, and asks
+it at each forecast; `models/ensemble_fit.py` begins it from past origins, so that a mix that never
+had skill on a series says so at once. It must never judge methods on other outcomes than the next,
+nor know an outcome before its window was over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.forecast import QUANTILE_LEVELS
+from models.origin_run import Run, elapsed_s
+from models.origin_windows import outcomes
+from models.point_mix import replaced
+from models.references import (
+    REFERENCES,
+    ReferenceState,
+    learn_references,
+    new_reference_state,
+    reference_quantiles,
+)
+from models.series import FloatArray
+from models.sight import DAY_S, POINTS, Window
+from models.skill import Rung, Skill, judge, new_skill, pinball_losses
+from models.step_windows import IntArray
+from models.trust import next_available
+
+LAST = POINTS.index("last")
+SEASONS_DAYS = (1, 7)
+"""Seasonal naive is as a day ago or as a week ago."""
+REFERENCES_WARM = 600
+"""Origins from which the references learn their errors before they are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was learnt of each row: its `skill`, the errors of its `references`, and `season_days`
+    (n,), how far seasonal naive looks back."""
+
+    skill: Skill
+    references: ReferenceState
+    season_days: FloatArray
+
+    def rows(self, rows: IntArray) -> Standing:
+        """Some of the rows."""
+        return Standing(self.skill.rows(rows), self.references.rows(rows), self.season_days[rows])
+
+    def with_rows(self, rows: IntArray, part: Standing) -> Standing:
+        """These rows from another state."""
+        return Standing(
+            self.skill.with_rows(rows, part.skill),
+            self.references.with_rows(rows, part.references),
+            replaced(self.season_days, rows, part.season_days),
+        )
+
+
+def new_standing(rows: int) -> Standing:
+    """Nothing known yet: the mix forecasts every row."""
+    return Standing(new_skill(rows), new_reference_state(rows), np.ones(rows))
+
+
+def seasonal_points(
+    values: FloatArray, origins: IntArray, window: Window, step_s: int
+) -> FloatArray:
+    """The peak of the same window a day and a week ago, shape (n, o, 2); NaN where unknown."""
+    found = np.full((len(values), len(origins), len(SEASONS_DAYS)), np.nan)
+    for place, days in enumerate(SEASONS_DAYS):
+        back = days * DAY_S // step_s
+        if window.stop <= back:
+            found[:, :, place] = outcomes(values, origins - back, window.first, window.stop)
+    return found
+
+
+def reference_points(last: FloatArray, seasons: FloatArray, days: FloatArray) -> FloatArray:
+    """What the references say before their errors, shape (n, o, references); `last` (n, o)."""
+    weekly = (days == SEASONS_DAYS[1])[:, None]
+    seasonal = np.where(weekly, seasons[:, :, 1], seasons[:, :, 0])
+    return np.stack([last, seasonal], axis=2)
+
+
+def learn_standing(
+    state: Standing,
+    quantiles: FloatArray,
+    points: FloatArray,
+    outcome: FloatArray,
+    *,
+    elapsed_s: float,
+    hold_s: float,
+) -> Standing:
+    """Take in what became of one origin: the mix's `quantiles` (n, levels) there, the references'
+    `points` (n, references) and the outcome (n,), NaN where it is unknown."""
+    asked = reference_quantiles(points, state.references)
+    made = np.concatenate([quantiles[:, None, :], asked], axis=1)
+    repeated = np.repeat(outcome[:, None], 1 + REFERENCES, axis=1)
+    losses = pinball_losses(repeated, made, QUANTILE_LEVELS)
+    return Standing(
+        judge(state.skill, losses, elapsed_s, hold_s),
+        learn_references(state.references, points, outcome, elapsed_s),
+        state.season_days,
+    )
+
+
+def in_force(
+    state: Standing, quantiles: FloatArray, points: FloatArray
+) -> tuple[FloatArray, IntArray]:
+    """The quantiles (n, levels) of the method in force, and the rung it came from, (n,).
+
+    A method without a forecast gives way to the next one down; where that is none, NaN.
+    """
+    asked = reference_quantiles(points, state.references)
+    made = np.concatenate([quantiles[:, None, :], asked], axis=1)
+    known: NDArray[np.bool_] = np.isfinite(made).all(axis=2)
+    rung = next_available(state.skill.rung, known)
+    nothing = np.full((len(made), 1, made.shape[2]), np.nan)
+    every = np.concatenate([made, nothing], axis=1)
+    return every[np.arange(len(made)), rung], rung
+
+
+def walked(run: Run, values: FloatArray, quantiles: FloatArray, start: int) -> Standing:
+    """The standing of a run's rows after its origins from `start` on, where the mix gave these
+    `quantiles` (n, origins from `start` on, levels)."""
+    seasons = seasonal_points(values, run.origins, run.window, run.step_s)
+    days = _better_season(seasons, run.outcome)
+    points = reference_points(run.sight.points[:, :, LAST], seasons, days)
+    state = new_standing(len(values))
+    state = Standing(state.skill, state.references, days)
+    hold_s = float((run.window.stop - run.window.first) * run.step_s)
+    first = max(start - REFERENCES_WARM, 0)
+    unknown = np.full(quantiles[:, 0].shape, np.nan)
+    for place in range(first, len(run.origins)):
+        state = learn_standing(
+            state,
+            quantiles[:, place - start] if place >= start else unknown,
+            points[:, place],
+            run.outcome[:, place],
+            elapsed_s=elapsed_s(run.origins, place, run.step_s),
+            hold_s=hold_s,
+        )
+    return state
+
+
+def _better_season(seasons: FloatArray, outcome: FloatArray) -> FloatArray:
+    """A day, or a week where that erred less on the outcomes that both know of."""
+    error = np.abs(seasons - outcome[:, :, None])
+    both = np.asarray(np.isfinite(error).all(axis=2))
+    daily, weekly = np.where(both[:, :, None], error, 0.0).sum(axis=1).T
+    return np.where(weekly < daily, float(SEASONS_DAYS[1]), float(SEASONS_DAYS[0]))
+
+
+def is_demoted(state: Standing) -> NDArray[np.bool_]:
+    """Which rows another method than the mix forecasts, shape (n,)."""
+    return np.asarray(state.skill.rung > int(Rung.ENSEMBLE))
