@@ -263,7 +263,7 @@ class Ensemble:
     ) -> Ensemble:
         """With what an outcome says of the mix and of what it must beat; `here` are the last
         values (n,) and the seasonal ones (n, 2) at the origin."""
-        if self.standing is None:
+        if self.standing is None or self.points is None:
             return self
         own = self.standing.rows(places)
         points = reference_points(here[0][:, None], here[1][:, None], own.season_days)[:, 0]
@@ -272,6 +272,7 @@ class Ensemble:
             made.quantiles,
             points,
             outcome,
+            usual=self.points.rows(places).usual_demand,
             elapsed_s=float(self.step_s),
             hold_s=float((window.stop - window.first) * self.step_s),
         )

@@ -39,6 +39,9 @@ BEFORE_S = 3600
 """The level before a collapse is that of an hour."""
 THERE_SHARE = 0.25
 """A collapse needs demand before it: in a quarter of that hour at least."""
+HOLD_FROM_LEVEL = 0.75
+"""One in four: demand that is away may well be back within minutes, and a floor is sized by higher
+quantiles than that."""
 BLOCK_S = 300
 NORMAL_SHARES = (0.5, 1.5)
 """Between half and half as much again of what was to be expected, an outage has been got over."""
@@ -48,12 +51,14 @@ NORMAL_SHARES = (0.5, 1.5)
 class OutageRules:
     """How long a collapse is believed to be one.
 
-    `accept_after_s`: after a day every time of day has been seen without the demand; holding
-    longer would pay for a retired service for ever. `held_after_s`: users come back within half an
-    hour, and so long a restart surge may last.
+    `accept_after_s`: after a day every time of day has been seen without the demand, and it is
+    learnt. `hold_max_s`: most outages are over by then; a client that left would be paid for
+    longer than its capacity could help. `held_after_s`: users come back within half an hour, and so
+    long a restart surge may last, however long it was before.
     """
 
     accept_after_s: float = 86_400.0
+    hold_max_s: float = 3_600.0
     held_after_s: float = 1800.0
 
 
@@ -61,15 +66,17 @@ class OutageRules:
 class Outages:
     """What was found. `mask` (n, steps): measured steps that must not be learnt, restarts included.
 
-    The rest has shape (n,). `in_outage`: the collapse lasts now. `held`: it lasts, or ended less
-    than `held_after_s` ago. Of the newest collapse, NaN where there was none: `level_before`,
-    demand over expected in the hour before it; `age_s` since it began; `ended_ago_s` since it
-    ended, 0 while it lasts.
+    The rest has shape (n,). `in_outage`: the collapse lasts now. `held`: it lasts, and began less
+    than `hold_max_s` ago, or ended less than `held_after_s` ago. `is_back`: the newest step is half
+    as high again as before, though perhaps not for long enough to end it. Of the newest collapse,
+    NaN where there was none: `level_before`, demand over expected in the hour before it; `age_s`
+    since it began; `ended_ago_s` since it ended, 0 while it lasts.
     """
 
     mask: BoolArray
     in_outage: BoolArray
     held: BoolArray
+    is_back: BoolArray
     level_before: FloatArray
     age_s: FloatArray
     ended_ago_s: FloatArray
@@ -114,6 +121,14 @@ def held_level(outages: Outages, expected_ahead: FloatArray) -> FloatArray:
     return np.nan_to_num(level * expected_ahead)
 
 
+def lifts(outages: Outages, levels: tuple[float, ...]) -> BoolArray:
+    """Which quantiles a hold lifts, (n, levels): all as soon as demand is back, and while it is
+    away the higher ones alone. It may come back within the window, or not."""
+    high = np.asarray(levels) >= HOLD_FROM_LEVEL
+    back = (outages.is_back | ~outages.in_outage)[:, None]
+    return np.asarray(outages.held[:, None] & (back | high))
+
+
 def may_be_held(batch: SeriesBatch, count: int) -> BoolArray:
     """Whether `find_outages` may hold a row, (n,), told by its newest `count` steps.
 
@@ -154,7 +169,7 @@ class _Runs(NamedTuple):
 def _nothing_found(shape: tuple[int, ...]) -> Outages:
     no, never = np.zeros(shape[0], dtype=np.bool_), np.full(shape[0], np.nan)
     mask = np.zeros(shape, dtype=np.bool_)
-    return Outages(mask, no, no.copy(), never, never.copy(), never.copy())
+    return Outages(mask, no, no.copy(), no.copy(), never, never.copy(), never.copy())
 
 
 def _held_now(runs: _Runs, batch: SeriesBatch, rules: OutageRules) -> _Runs:
@@ -299,7 +314,14 @@ def _note(
     found.level_before[row] = level
     found.age_s[row] = (steps - begin) * step_s
     found.ended_ago_s[row] = (steps - end) * step_s
-    found.held[row] = end == steps or (steps - end) * step_s <= rules.held_after_s
+    known = np.flatnonzero(np.isfinite(batch.values[row]))[-1]
+    found.is_back[row] = batch.values[row, known] >= RETURN_SHARE * level * expected[row, known]
+    lasted_s, ended_s = (end - begin) * step_s, (steps - end) * step_s
+    found.held[row] = (
+        found.is_back[row] or lasted_s <= rules.hold_max_s
+        if end == steps
+        else ended_s <= rules.held_after_s
+    )
 
 
 def _level_before(

@@ -23,8 +23,8 @@ from models.flash_crowd import (
     lifted,
     unannounced,
 )
-from models.forecast import Horizon
-from models.outage import BoolArray, OutageRules, find_outages, held_level
+from models.forecast import QUANTILE_LEVELS, Horizon
+from models.outage import BoolArray, OutageRules, find_outages, held_level, lifts
 from models.profile import DAY_S, Profile
 from models.series import FloatArray, SeriesBatch, until
 from models.sight import Window
@@ -140,9 +140,8 @@ def _through_outages(made: FloatArray, past: _Past, origins: IntArray, window: W
         outages = find_outages(SeriesBatch(keys, 0, step_s, demand), expected)
         coming = past.expected[row[:, None], origins[place][:, None] + ahead]
         highest = held_level(outages, coming).max(axis=1)[:, None]
-        # Where the lowest quantile is as high already, the forecast did not shrink.
-        low = made[row, place, :1] < highest
-        made[row, place] = np.where(low, np.maximum(made[row, place], highest), made[row, place])
+        over = np.where(lifts(outages, QUANTILE_LEVELS), highest, 0.0)
+        made[row, place] = np.maximum(made[row, place], over)
 
 
 def _may_be_held(history: SeriesBatch, origins: IntArray) -> BoolArray:

@@ -60,6 +60,11 @@ class PointState:
     usual_weight: FloatArray
     unit: FloatArray
 
+    @property
+    def usual_demand(self) -> FloatArray:
+        """The mean of days, shape (n,); NaN where none is known."""
+        return np.asarray(self.usual / np.where(self.usual_weight > 0, self.usual_weight, np.nan))
+
     def rows(self, rows: IntArray) -> PointState:
         """Some of the rows."""
         return PointState(*(getattr(self, name)[rows] for name in self.__slots__))
@@ -139,10 +144,9 @@ def locate(seen: PlaceSeen, state: PointState) -> Located:
     relative = errors[:, 0]
     newest = np.maximum(errors[:, 1], SHARE_OF_RELATIVE_MIN * relative)
     scale = np.sqrt(relative * newest) + LEAST_SCALE_SHARE * level
-    known_days = np.where(state.usual_weight > 0, state.usual_weight, np.nan)
     whole = state.multiples >= MULTIPLES_SHARE_MIN * state.usual_weight
     unit = np.where(whole, state.unit, 0.0)
-    return Located(point, scale, unbiased, errors, state.usual / known_days, unit)
+    return Located(point, scale, unbiased, errors, state.usual_demand, unit)
 
 
 def learn_outcome(

@@ -25,6 +25,7 @@ from models.quantile_mix import new_mix_state
 from models.reference_forecasts import last_value_quantiles, seasonal_naive_quantiles
 from models.series import FloatArray, SeriesBatch, SeriesKey, until
 from models.sight import Window
+from models.standing import begun, served
 from models.step_windows import IntArray, step_windows
 from models.upstream import find_links
 from models.upstream_columns import leads_of, upstream_columns
@@ -190,6 +191,7 @@ def _forecast(
     blocks = np.linspace(plan.start, len(plan.origins), REFITS + 1).astype(int)
     edges = [plan.warm, *(int(edge) for edge in blocks)]
     states = [new_mix_state(len(run.outcome), MEMBERS, len(QUANTILE_LEVELS)) for run in runs]
+    standings = [begun(run, history.values, plan.warm) for run in runs]
     made: list[list[FloatArray]] = [[] for _ in runs]
     raised = [np.zeros(len(run.outcome), np.int64) for run in runs]
     fit_s = 0.0
@@ -201,7 +203,8 @@ def _forecast(
         fit_s += cpu_s() - began
         for place, run in enumerate(runs):
             asked = tree_quantiles(trees, run, begin, end)
-            found, states[place] = run_mix(run, states[place], begin, end, asked)
+            mixed, states[place] = run_mix(run, states[place], begin, end, asked)
+            found, standings[place] = served(run, history.values, mixed, begin, standings[place])
             if begin >= plan.start:
                 scored = begin + np.flatnonzero(plan.scored[begin:end])
                 over = _raised(history, run, found, begin, scored)

@@ -33,6 +33,9 @@ from models.trust import next_available
 LAST = POINTS.index("last")
 SEASONS_DAYS = (1, 7)
 """Seasonal naive is as a day ago or as a week ago."""
+LOSS_SHARE_MIN = 0.003
+"""A loss of less than a hundredth of the usual demand is as good as none: in a long idle time the
+last value is right to the last bit, and would be in force when demand comes back."""
 REFERENCES_WARM = 600
 """Origins from which the references learn their errors before they are compared."""
 
@@ -89,15 +92,18 @@ def learn_standing(
     points: FloatArray,
     outcome: FloatArray,
     *,
+    usual: FloatArray,
     elapsed_s: float,
     hold_s: float,
 ) -> Standing:
     """Take in what became of one origin: the mix's `quantiles` (n, levels) there, the references'
-    `points` (n, references) and the outcome (n,), NaN where it is unknown."""
+    `points` (n, references) and the outcome (n,), NaN where it is unknown. `usual` (n,) is the mean
+    demand of days, NaN where it is not known."""
     asked = reference_quantiles(points, state.references)
     made = np.concatenate([quantiles[:, None, :], asked], axis=1)
     repeated = np.repeat(outcome[:, None], 1 + REFERENCES, axis=1)
     losses = pinball_losses(repeated, made, QUANTILE_LEVELS)
+    losses = np.maximum(losses, LOSS_SHARE_MIN * np.nan_to_num(usual)[:, None])
     return Standing(
         judge(state.skill, losses, elapsed_s, hold_s),
         learn_references(state.references, points, outcome, elapsed_s),
@@ -138,10 +144,57 @@ def walked(run: Run, values: FloatArray, quantiles: FloatArray, start: int) -> S
             quantiles[:, place - start] if place >= start else unknown,
             points[:, place],
             run.outcome[:, place],
+            usual=run.located.usual[:, place],
             elapsed_s=elapsed_s(run.origins, place, run.step_s),
             hold_s=hold_s,
         )
     return state
+
+
+def begun(run: Run, values: FloatArray, start: int) -> Standing:
+    """The standing of a run's rows at the place `start`: references know the errors that were
+    complete by then, and nobody has been judged."""
+    stop = run.complete_at(int(run.origins[start]))
+    seasons = seasonal_points(values, run.origins[:stop], run.window, run.step_s)
+    days = _better_season(seasons, run.outcome[:, :stop])
+    points = reference_points(run.sight.points[:, :stop, LAST], seasons, days)
+    references = new_reference_state(len(values))
+    for place in range(max(stop - REFERENCES_WARM, 0), stop):
+        elapsed = elapsed_s(run.origins, place, run.step_s)
+        references = learn_references(references, points[:, place], run.outcome[:, place], elapsed)
+    return Standing(new_skill(len(values)), references, days)
+
+
+def served(
+    run: Run, values: FloatArray, quantiles: FloatArray, start: int, state: Standing
+) -> tuple[FloatArray, Standing]:
+    """What would have been served at the origins from place `start` on where the mix gave these
+    `quantiles` (n, origins, levels), and the state that has learnt what was complete at the last of
+    them. An origin is judged by outcomes that were over at it."""
+    count = quantiles.shape[1]
+    origins = run.origins[start : start + count]
+    seasons = seasonal_points(values, origins, run.window, run.step_s)
+    last = run.sight.points[:, start : start + count, LAST]
+    points = reference_points(last, seasons, state.season_days)
+    hold_s = float((run.window.stop - run.window.first) * run.step_s)
+    made, learnt = quantiles.copy(), 0
+    for place, origin in enumerate(origins):
+        while learnt < place and run.complete_at(int(origin)) > start + learnt:
+            state = learn_standing(
+                state,
+                quantiles[:, learnt],
+                points[:, learnt],
+                run.outcome[:, start + learnt],
+                usual=run.located.usual[:, start + learnt],
+                elapsed_s=elapsed_s(run.origins, start + learnt, run.step_s),
+                hold_s=hold_s,
+            )
+            learnt += 1
+        if is_demoted(state).any():
+            instead = in_force(state, quantiles[:, place], points[:, place])[0]
+            # A row without any forecast is judged by what its mix said.
+            made[:, place] = np.where(np.isfinite(instead), instead, quantiles[:, place])
+    return made, state
 
 
 def _better_season(seasons: FloatArray, outcome: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from models.flash_crowd import (
     unannounced,
 )
 from models.forecast import QUANTILE_LEVELS, ForecastBatch, ForecastReason
-from models.outage import Outages, find_outages, held_level, may_be_held
+from models.outage import Outages, find_outages, held_level, lifts, may_be_held
 from models.profile import DAY_S, Profile
 from models.series import FloatArray, SeriesBatch
 from models.sight import Window
@@ -188,13 +188,14 @@ def _through_outages(made: ForecastBatch, known: Known, usable: IntArray) -> For
     ahead = profile.at(own, batch.end_s, batch.step_s, made.steps.shape[2])
     held = held_level(outages, ahead)
     peak, steps, reasons = made.peak.copy(), made.steps.copy(), list(made.reasons)
+    chosen = lifts(outages, made.levels)
     for place in np.flatnonzero(outages.held):
-        at = places[place]
+        at, some = places[place], chosen[place]
         highest = held[place, windows.first[at] : windows.stop[at]].max(initial=0.0)
-        if highest <= peak[at, 0]:
+        if highest <= peak[at, some][0]:
             continue
-        peak[at] = np.maximum(peak[at], highest)
-        steps[at] = np.maximum(steps[at], held[place])
+        peak[at, some] = np.maximum(peak[at, some], highest)
+        steps[at, some] = np.maximum(steps[at, some], held[place])
         code, sentence = _said(outages, int(place), highest)
         reasons[at] = ForecastReason(code, f"{sentence}; {reasons[at].sentence}")
     return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))

@@ -25,6 +25,9 @@ from predictor.current_events import CurrentEvents
 YOUNG_HISTORY_SHARE = 0.25
 """A young history is fitted again when it has grown by this share: what is usual still changes."""
 STEPS_BETWEEN_FITS_MIN = 10
+ROWS_IN_LOOP_MAX = 200
+"""More rows take long enough to make heartbeats to the broker late: they are forecast in a thread,
+as all learning is. For few the way there costs more than they do."""
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +86,10 @@ class CurrentModel:
         """This tick's forecast, with planned events in it and announced workflows under it."""
         found = await self.forecaster(batch, horizon)
         method = found if self._events is None else self._events.around(found)
-        made = method.forecast(batch, horizon)
+        if len(batch.keys) > ROWS_IN_LOOP_MAX:
+            made = await asyncio.to_thread(method.forecast, batch, horizon)
+        else:
+            made = method.forecast(batch, horizon)
         if announced is None or announced.is_empty:
             return made
         return _above_announced(made, batch, horizon, announced)

@@ -23,6 +23,7 @@ Probe = Callable[[], bool]
 
 _POLL_S = 0.05
 _LOG_LINES_SHOWN = 30
+_STOPPED_WITHIN_S = 5.0
 # Asks the kernel to be killed with the parent (1 is PR_SET_PDEATHSIG), then becomes the
 # server under the same process id. Done here and not in a preexec_fn, which Python warns
 # about as soon as the caller has threads.
@@ -113,8 +114,10 @@ class ServerProcess:
             self._child.wait()
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nobody answers."""
+        """Freeze it: connections stay open and nobody answers, from the return on."""
         self._signal(signal.SIGSTOP)
+        # Its threads stop one by one, on a busy machine some time after the signal was sent.
+        self._wait_for_stop()
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -129,6 +132,15 @@ class ServerProcess:
         # Popen sends nothing to a child it has already reaped, so a recycled id is safe.
         if self._child is not None:
             self._child.send_signal(number)
+
+    def _wait_for_stop(self) -> None:
+        if self._child is None or self._child.returncode is not None:
+            return
+        until = time.monotonic() + _STOPPED_WITHIN_S
+        while time.monotonic() < until:
+            if os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WNOHANG) is not None:
+                return
+            time.sleep(_POLL_S / 10)
 
     def _exit_code(self) -> int | None:
         return self._child.returncode if self._child else None

@@ -5,16 +5,19 @@
 set -euo pipefail
 mkdir -p build
 streams=tests/streams
+# Only the files that have such tests: collecting all three thousand takes half a minute.
+mapfile -t on_streams < <(grep -rlF "mark.real" --include="test_*.py" "$streams")
+mapfile -t on_servers < <(grep -rlF "mark.real" --include="test_*.py" tests | grep -v "^$streams/")
 run() { .venv/bin/python -m coverage run -m pytest "$@"; }
 beside() {
   nice -n 19 .venv/bin/python -m coverage run -m pytest -m "not real and not soak"
 }
 failed=0
-run -m "real and not soak" "$streams" || failed=1
+run -m "real and not soak" "${on_streams[@]}" || failed=1
 beside >build/test-beside.log 2>&1 &
 beside=$!
 trap 'pkill -P "$beside" 2>/dev/null || true' EXIT
-run -m "real and not soak" --ignore="$streams" || failed=1
+run -m "real and not soak" "${on_servers[@]}" || failed=1
 wait "$beside" || failed=1
 trap - EXIT
 cat build/test-beside.log

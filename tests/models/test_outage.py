@@ -64,10 +64,20 @@ def test_collapse_is_the_new_normal_after_a_day() -> None:
 
     young, old = (outages_of(load[: first + steps]) for steps in (DAY_STEPS, DAY_STEPS + 1))
 
-    assert young.in_outage.tolist() == young.held.tolist() == [True]
+    assert young.in_outage.tolist() == [True]
+    assert young.mask.any()
     assert old.held.tolist() == [False]
     assert not old.mask.any()
     assert not outages_of(load).mask.any()
+
+
+def test_collapse_is_held_for_an_hour_and_again_as_soon_as_demand_is_back() -> None:
+    first = 3 * DAY_STEPS + NOON
+    load = a_load_without(first, 150)
+
+    held = [outages_of(load[: first + steps]).held.tolist() for steps in (59, 61, 149, 151)]
+
+    assert held == [[True], [False], [False], [True]]
 
 
 def test_attempts_to_restart_do_not_split_an_outage_nor_make_a_level() -> None:

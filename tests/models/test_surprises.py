@@ -52,18 +52,34 @@ def test_forecast_in_an_outage_stays_at_the_usual_shape_times_the_level_before(
     made = after(fitted, load, minutes)
 
     usual = np.mean(LOAD[FITTED_STEPS + minutes + 2 : FITTED_STEPS + minutes + 12])
-    assert made.peak[0, MEDIAN] >= 0.9 * usual
+    assert made.peak[0, HIGH] >= 0.9 * usual
     assert made.reasons[0].code is TrustCode.IN_OUTAGE
 
 
-def test_forecast_right_after_half_an_hour_of_outage_has_not_shrunk(fitted: Ensemble) -> None:
+def test_outage_of_an_hour_and_more_is_held_no_longer_until_demand_is_back(
+    fitted: Ensemble,
+) -> None:
+    load = LOAD.copy()
+    load[FITTED_STEPS : FITTED_STEPS + 90] = 0.0
+
+    away, back = after(fitted, load, 80), after(fitted, load, 91)
+
+    assert away.peak[0, HIGH] < 0.5 * LOAD[FITTED_STEPS + 82 : FITTED_STEPS + 92].max()
+    assert back.peak[0, MEDIAN] >= 0.9 * np.mean(LOAD[FITTED_STEPS + 93 : FITTED_STEPS + 103])
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(31, "IN_OUTAGE"), (36, "AFTER_OUTAGE")])
+def test_forecast_right_after_half_an_hour_of_outage_has_not_shrunk(
+    fitted: Ensemble, minutes: int, code: str
+) -> None:
     load = LOAD.copy()
     load[FITTED_STEPS : FITTED_STEPS + 30] = 0.0
 
-    made = after(fitted, load, 36)
+    made = after(fitted, load, minutes)
 
-    assert made.peak[0, MEDIAN] >= 0.9 * np.mean(LOAD[FITTED_STEPS + 38 : FITTED_STEPS + 48])
-    assert made.reasons[0].code is TrustCode.AFTER_OUTAGE
+    usual = np.mean(LOAD[FITTED_STEPS + minutes + 2 : FITTED_STEPS + minutes + 12])
+    assert made.peak[0, MEDIAN] >= 0.9 * usual
+    assert made.reasons[0].code is TrustCode[code]
 
 
 def test_what_was_learnt_through_an_outage_is_as_if_it_had_been_a_gap(fitted: Ensemble) -> None:

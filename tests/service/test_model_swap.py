@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,27 @@ from predictor.config import load_settings
 from predictor.current_model import CurrentModel
 from predictor.model_store.model_store import ModelStore
 from predictor.wiring import new_model_watcher
+from tests.models.ensemble_builders import few_trees
 from tests.models.series_builders import a_batch, a_daily_load, a_horizon
 from tests.models.stored_builders import CREATED
 
 DAYS = a_batch(np.stack([a_daily_load(3)]))
-OLD = fit_ensemble(a_batch(np.stack([a_daily_load(2)])), a_horizon(1))
-NEW = fit_ensemble(DAYS, a_horizon(1))
+
+
+@pytest.fixture(autouse=True)
+def _few_trees() -> Iterator[None]:
+    with few_trees():
+        yield
+
+
+@cache
+def old() -> Ensemble:
+    return fit_ensemble(a_batch(np.stack([a_daily_load(2)])), a_horizon(1))
+
+
+@cache
+def new() -> Ensemble:
+    return fit_ensemble(DAYS, a_horizon(1))
 
 
 def young(steps: int) -> SeriesBatch:
@@ -36,26 +53,26 @@ def top(model: Ensemble, batch: SeriesBatch) -> float:
 
 
 async def test_new_model_answers_at_once_before_the_service_has_fitted_any() -> None:
-    current = CurrentModel(refit_s=3600, prior=OLD, digest="old")
+    current = CurrentModel(refit_s=3600, prior=old(), digest="old")
 
-    current.replace_prior(NEW, "new")
+    current.replace_prior(new(), "new")
 
-    assert await current.forecaster(young(5), a_horizon(1)) is NEW
+    assert await current.forecaster(young(5), a_horizon(1)) is new()
     assert current.digest == "new"
 
 
 async def test_next_fit_begins_from_the_new_model_and_is_named_by_it() -> None:
     batch = young(120)
-    current = CurrentModel(refit_s=3600, prior=OLD, digest="old", wait=True)
+    current = CurrentModel(refit_s=3600, prior=old(), digest="old", wait=True)
     await current.forecaster(batch, a_horizon(1))
     assert current.digest == "old"
 
-    current.replace_prior(NEW, "new")
+    current.replace_prior(new(), "new")
     found = await current.forecaster(batch, a_horizon(1))
 
     assert current.digest == "new"
-    assert top(found, batch) == top(fit_ensemble(batch, a_horizon(1), NEW), batch)
-    assert top(found, batch) != top(fit_ensemble(batch, a_horizon(1), OLD), batch)
+    assert top(found, batch) == top(fit_ensemble(batch, a_horizon(1), new()), batch)
+    assert top(found, batch) != top(fit_ensemble(batch, a_horizon(1), old()), batch)
 
 
 @pytest.mark.parametrize(("step_s", "outcome"), [(60, "loaded"), (300, "refused")])
@@ -63,7 +80,7 @@ async def test_configured_store_gives_the_service_its_promoted_model_if_the_step
     tmp_path: Path, step_s: int, outcome: str
 ) -> None:
     store, config = ModelStore(str(tmp_path / "store")), tmp_path / "config.yaml"
-    store.promote(store.publish(packed(parameters_of(NEW, DAYS.start_s), CREATED)), {})
+    store.promote(store.publish(packed(parameters_of(new(), DAYS.start_s), CREATED)), {})
     config.write_text(f"{{model: {{store: {tmp_path}/store}}, history: {{step_s: {step_s}}}}}")
     current, counts = CurrentModel(refit_s=3600), Counter[str]()
     watcher = new_model_watcher(load_settings(config, {}), current.replace_prior, counts)
