@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -36,17 +37,20 @@ async def test_the_newest_floor_is_written_once_after_the_api_server_is_back(
     finally:
         control_plane.resume_api()
     records = len(fleet.records)
+    # Just back, it may be too slow for a patch yet: then the next tick writes what is newest then.
+    after = before
     for _ in range(60):
-        try:
+        with contextlib.suppress(ClusterUnreachable):
             await fleet.service.tick(fleet.now_s)
+            after = fleet.hpa("us-east-1")
+        if after["spec"] != before["spec"]:
             break
-        except ClusterUnreachable:
-            await asyncio.sleep(1)
-    after = fleet.hpa("us-east-1")
+        await asyncio.sleep(1)
+    written = len(fleet.records)
     await fleet.service.tick(fleet.now_s)
 
     assert refused == AWAY_S
-    assert len(fleet.records) == records + 2
+    assert len(fleet.records) == written + 1 > records + 1
     assert after["spec"]["minReplicas"] >= 11, "the newest demand, not the first that was missed"
     assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
     assert fleet.hpa("us-east-1")["metadata"]["generation"] == after["metadata"]["generation"]
