@@ -54,6 +54,8 @@ OUTCOMES_MIN = 60.0
 """With fewer outcomes behind it a row's mix and calibration say less than the cascade."""
 LEARNT_EVERY_S = 300
 """Weights and shifts move over hours: five steps at once cost little more than one."""
+NOISE_SHARE_NEW = 0.25
+"""Sampling that adds a quarter to the variance of the errors makes another series of it."""
 LEARNT_AT_ONCE_MAX = 240
 """Steps caught up on in one call; what is older than that is left to the next fit."""
 
@@ -149,6 +151,7 @@ class Ensemble:
         made = self._merged(made, peak, rows, answers)
         if self.standing is not None:
             wanted = np.where(answers, self.standing.skill.rung[np.maximum(rows, 0)], 0)
+            wanted = np.where(rung > 0, wanted, 0)
             made = fallen(made, wanted, rung, self.told, rows)
         beneath = self.cascade.model
         if self.habits is None or beneath is None or beneath.keys != self.keys:
@@ -285,7 +288,8 @@ class Ensemble:
         made = self._located(sight, rows, 0, window)[0]
         demoted = np.zeros(0, np.int64)
         if self.standing is not None:
-            demoted = np.flatnonzero(is_demoted(self.standing)[rows])
+            stays = self._is_sampled_anew(batch, made, rows)
+            demoted = np.flatnonzero(is_demoted(self.standing)[rows] & ~stays)
         rung = np.zeros(len(rows), np.int64)
         if self.standing is None or not len(demoted):
             return made, rung
@@ -307,6 +311,16 @@ class Ensemble:
             return with_upstream(sight, None)
         leads = self.leads.rows(rows)
         return with_upstream(sight, upstream_columns(batch.values, leads, places, origins, window))
+
+    def _is_sampled_anew(
+        self, batch: SeriesBatch, made: Mixed, rows: IntArray
+    ) -> NDArray[np.bool_]:
+        """Rows of which much less is recorded than when their methods were judged: the last value
+        is then mostly chance."""
+        if batch.sampling_variance is None:
+            return np.zeros(len(rows), bool)
+        now = recent_noise(batch, np.asarray([batch.values.shape[1]]))[:, 0]
+        return np.asarray(now > (self.noise[rows] + NOISE_SHARE_NEW) * made.scale**2)
 
     def _with_sampling(
         self, mixed: Mixed, batch: SeriesBatch, rows: IntArray, rung: IntArray
