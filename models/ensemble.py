@@ -29,14 +29,13 @@ from models.level_record import LevelRecord, looked
 from models.missing_history import SAMPLES_MIN, is_fresh
 from models.origin_run import LEVELS, counts_at, features_of
 from models.origin_windows import RECENT_STEPS_MIN, outcomes
-from models.point_mix import Located, PlaceSeen, PointState, learn_outcome, locate
+from models.point_mix import LAST, Located, PlaceSeen, PointState, learn_outcome, locate
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.sampling_noise import recent_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
 from models.sight import Sight, Window, see
 from models.skill import Rung
 from models.standing import (
-    LAST,
     Standing,
     in_force,
     is_demoted,
@@ -130,7 +129,9 @@ class Ensemble:
         if not batch.values.shape[1]:
             return made
         if self.points is None or self.mix is None:
-            return self._with_lacking(made, batch, horizon, None)
+            windows = step_windows(horizon, len(batch.keys), batch.step_s)
+            nobody = np.zeros(len(batch.keys), bool)
+            return with_lacking(made, batch.values, windows.stop + int(OUTCOMES_MIN), nobody)
         if batch.step_s != self.step_s:
             raise ValueError(f"learnt on steps of {self.step_s} s, asked for {batch.step_s} s")
         rows = rows_of(self.keys, batch.keys)
@@ -145,13 +146,13 @@ class Ensemble:
         for window, places in same_windows(windows, answers):
             some = part_of(batch, places)
             sight = self._seen(batch, newest, window, places, rows)
-            mixed, rung[places] = self._in_force(some, sight, window, rows[places])
-            peak[places] = self._with_sampling(mixed, some, rows[places], rung[places])
-        made = self._with_lacking(made, batch, horizon, answers)
+            noise = None if some.sampling_variance is None else recent_noise(some, newest)[:, 0]
+            mixed, rung[places] = self._in_force(some, sight, window, rows[places], noise)
+            peak[places] = self._with_sampling(mixed, some, rows[places], rung[places], noise)
+        made = with_lacking(made, batch.values, windows.stop + int(OUTCOMES_MIN), answers)
         made = self._merged(made, peak, rows, answers)
         if self.standing is not None:
-            wanted = np.where(answers, self.standing.skill.rung[np.maximum(rows, 0)], 0)
-            wanted = np.where(rung > 0, wanted, 0)
+            wanted = np.where(rung > 0, self.standing.skill.rung[np.maximum(rows, 0)], 0)
             made = fallen(made, wanted, rung, self.told, rows)
         beneath = self.cascade.model
         if self.habits is None or beneath is None or beneath.keys != self.keys:
@@ -245,17 +246,6 @@ class Ensemble:
             state = state._compared(places, made, here, actual, window)
         return state
 
-    def _with_lacking(
-        self,
-        made: ForecastBatch,
-        batch: SeriesBatch,
-        horizon: Horizon,
-        answers: NDArray[np.bool_] | None,
-    ) -> ForecastBatch:
-        windows = step_windows(horizon, len(batch.keys), batch.step_s)
-        by_mix = np.zeros(len(batch.keys), bool) if answers is None else answers
-        return with_lacking(made, batch.values, windows.stop + int(OUTCOMES_MIN), by_mix)
-
     def _compared(
         self,
         places: IntArray,
@@ -282,14 +272,23 @@ class Ensemble:
         return dataclasses.replace(self, standing=self.standing.with_rows(places, learnt))
 
     def _in_force(
-        self, batch: SeriesBatch, sight: Sight, window: Window, rows: IntArray
+        self,
+        batch: SeriesBatch,
+        sight: Sight,
+        window: Window,
+        rows: IntArray,
+        noise: FloatArray | None,
     ) -> tuple[Mixed, IntArray]:
-        """The mix at the newest moment, or what stands in for it, and the rung of each row."""
+        """The mix at the newest moment, or what stands in for it, and the rung of each row; `noise`
+        (n,) is the variance that sampling gives its recent demand, None for none."""
         made = self._located(sight, rows, 0, window)[0]
         demoted = np.zeros(0, np.int64)
         if self.standing is not None:
-            stays = self._is_sampled_anew(batch, made, rows)
-            demoted = np.flatnonzero(is_demoted(self.standing)[rows] & ~stays)
+            falls = is_demoted(self.standing)[rows]
+            if noise is not None:
+                # Much less is recorded than when methods were judged: the last value is chance.
+                falls &= noise <= (self.noise[rows] + NOISE_SHARE_NEW) * made.scale**2
+            demoted = np.flatnonzero(falls)
         rung = np.zeros(len(rows), np.int64)
         if self.standing is None or not len(demoted):
             return made, rung
@@ -312,26 +311,20 @@ class Ensemble:
         leads = self.leads.rows(rows)
         return with_upstream(sight, upstream_columns(batch.values, leads, places, origins, window))
 
-    def _is_sampled_anew(
-        self, batch: SeriesBatch, made: Mixed, rows: IntArray
-    ) -> NDArray[np.bool_]:
-        """Rows of which much less is recorded than when their methods were judged: the last value
-        is then mostly chance."""
-        if batch.sampling_variance is None:
-            return np.zeros(len(rows), bool)
-        now = recent_noise(batch, np.asarray([batch.values.shape[1]]))[:, 0]
-        return np.asarray(now > (self.noise[rows] + NOISE_SHARE_NEW) * made.scale**2)
-
     def _with_sampling(
-        self, mixed: Mixed, batch: SeriesBatch, rows: IntArray, rung: IntArray
+        self,
+        mixed: Mixed,
+        batch: SeriesBatch,
+        rows: IntArray,
+        rung: IntArray,
+        noise: FloatArray | None,
     ) -> FloatArray:
         """Wider by what sampling adds now beyond what it added to the errors that were learnt."""
-        if batch.sampling_variance is None:
+        if batch.sampling_variance is None or noise is None:
             return mixed.quantiles
-        now = recent_noise(batch, np.asarray([batch.values.shape[1]]))[:, 0]
         # The last value is one step, not a mean of several.
         alone = np.nan_to_num(batch.sampling_variance[:, -1])
-        now = np.where(rung == int(Rung.LAST_VALUE), alone, now)
+        now = np.where(rung == int(Rung.LAST_VALUE), alone, noise)
         excess = np.maximum(now - self.noise[rows] * mixed.scale**2, 0.0)
         return np.maximum(with_noise(mixed.quantiles, excess, self.levels, axis=1), 0.0)
 

@@ -111,8 +111,8 @@ def _scored(
     if plan is None:
         return [_nothing(key, target, history) for key in history.keys for target in targets]
     began = cpu_s()
-    floor = rate_floor(until(history, plan.first_step))
     before = until(history, plan.first_step)
+    floor = rate_floor(before)
     leads = leads_of(find_links(before, likely_pairs(before)), len(history.keys))
     rows = np.arange(len(history.keys))
     runs = [

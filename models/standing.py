@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.forecast import QUANTILE_LEVELS
 from models.origin_run import Run, elapsed_s
 from models.origin_windows import outcomes
-from models.point_mix import replaced
+from models.point_mix import LAST, replaced
 from models.references import (
     REFERENCES,
     ReferenceState,
@@ -25,12 +25,11 @@ from models.references import (
     reference_quantiles,
 )
 from models.series import FloatArray
-from models.sight import DAY_S, POINTS, Window
+from models.sight import DAY_S, Window
 from models.skill import Rung, Skill, judge, new_skill, pinball_losses
 from models.step_windows import IntArray
 from models.trust import next_available
 
-LAST = POINTS.index("last")
 SEASONS_DAYS = (1, 7)
 """Seasonal naive is as a day ago or as a week ago."""
 LOSS_SHARE_MIN = 0.003

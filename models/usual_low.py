@@ -8,6 +8,7 @@ the day that it speaks of, except on a series' first day.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -67,11 +68,7 @@ def newest_low(batch: SeriesBatch, count: int) -> FloatArray:
         return np.zeros((0, count))
     each, day, around = _measures(batch.step_s)
     newest = -(-count // each)
-    days, weeks = range(1, DAYS_BACK + 1), range(7, 7 * WEEKS_BACK + 1, 7)
-    lowest = {
-        back: _lowest_then(batch, newest, back * day, around) for back in sorted({*days, *weeks})
-    }
-    found = np.fmin(_low([lowest[back] for back in days]), _low([lowest[back] for back in weeks]))
+    found = _of_days_and_weeks(lambda back: _lowest_then(batch, newest, back * day, around))
     return np.asarray(np.repeat(found, each, axis=1)[:, newest * each - count :])
 
 
@@ -112,10 +109,15 @@ def _slots(values: FloatArray, step_s: int) -> _Slots:
 def _low_of_days_before(slots: _Slots) -> FloatArray:
     """What the days and weeks before say, shape (n, slots); NaN where they were not measured."""
     lowest = _lowest_around(slots.means, slots.around)
-    days = _low([_later(lowest, back * slots.day) for back in range(1, DAYS_BACK + 1)])
-    weeks = range(7, 7 * WEEKS_BACK + 1, 7)
-    weekly = _low([_later(lowest, back * slots.day) for back in weeks])
-    return np.asarray(np.fmin(days, weekly))
+    return _of_days_and_weeks(lambda back: _later(lowest, back * slots.day))
+
+
+def _of_days_and_weeks(lowest: Callable[[int], FloatArray]) -> FloatArray:
+    """The lower one of what the days before say and of what the weeks do, `lowest` being what a day
+    so many days back says."""
+    days = _low([lowest(back) for back in range(1, DAYS_BACK + 1)])
+    weeks = _low([lowest(back) for back in range(7, 7 * WEEKS_BACK + 1, 7)])
+    return np.asarray(np.fmin(days, weeks))
 
 
 def _low_so_far(slots: _Slots, days: FloatArray, step_s: int) -> FloatArray:
