@@ -21,9 +21,9 @@ from models.tree_tables import TreeTables, tables_of
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-ITERATIONS = 60
-LEAVES = 8
-LEARNING_RATE = 0.06
+ITERATIONS = 100
+LEAVES = 12
+LEARNING_RATE = 0.05
 LEAF_SAMPLES_MIN = 40
 GROWN_LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 """Levels that have boosters; those between are drawn straight between their neighbours on the

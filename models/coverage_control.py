@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.forecast import QUANTILE_LEVELS
-from models.point_mix import replaced
+from models.row_state import RowState
 from models.series import FloatArray
-from models.step_windows import IntArray
 
 MEMORY = 150.0
 """Outcomes that the recent coverage is a mean of."""
@@ -34,7 +33,7 @@ WIDTH_SHARE_MIN = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageControl:
+class CoverageControl(RowState):
     """The integral part, with forgetting, of conformal PID control (Angelopoulos, Candes and
     Tibshirani, "Conformal PID Control for Time Series Prediction", 2023), its saturation a bound.
 
@@ -45,16 +44,6 @@ class CoverageControl:
     missed: FloatArray
     seen: FloatArray
     width: FloatArray
-
-    def rows(self, rows: IntArray) -> CoverageControl:
-        """Some of the rows."""
-        return CoverageControl(*(getattr(self, name)[rows] for name in self.__slots__))
-
-    def with_rows(self, rows: IntArray, part: CoverageControl) -> CoverageControl:
-        """These rows from another control."""
-        return CoverageControl(
-            *(replaced(getattr(self, name), rows, getattr(part, name)) for name in self.__slots__)
-        )
 
     def shift(self, mixed: FloatArray, scale: FloatArray) -> FloatArray:
         """What to add to the quantiles (n, levels) of the mix, in units.

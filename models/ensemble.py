@@ -9,7 +9,6 @@ answers and says why. It must never keep anything between two calls: learning gi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,10 +28,19 @@ from models.level_record import LevelRecord, looked
 from models.missing_history import SAMPLES_MIN, is_fresh
 from models.origin_run import LEVELS, counts_at, features_of
 from models.origin_windows import RECENT_STEPS_MIN, outcomes
-from models.point_mix import LAST, Located, PlaceSeen, PointState, learn_outcome, locate
+from models.point_mix import (
+    LAST,
+    Located,
+    PlaceSeen,
+    PointState,
+    learn_outcome,
+    locate,
+    stacked,
+)
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
+from models.same_windows import same_windows
 from models.sampling_noise import recent_noise, with_noise
-from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
+from models.series import FloatArray, SeriesBatch, SeriesKey, part_of, rows_of
 from models.sight import Sight, Window, see
 from models.skill import Rung
 from models.standing import (
@@ -43,7 +51,7 @@ from models.standing import (
     reference_points,
     seasonal_points,
 )
-from models.step_windows import IntArray, StepWindows, step_windows
+from models.step_windows import IntArray, step_windows
 from models.surprises import Known, calmed, raised
 from models.told_forecast import fallen, with_lacking
 from models.trust import Evidence, findings, with_findings
@@ -57,6 +65,8 @@ NOISE_SHARE_NEW = 0.25
 """Sampling that adds a quarter to the variance of the errors makes another series of it."""
 LEARNT_AT_ONCE_MAX = 240
 """Steps caught up on in one call; what is older than that is left to the next fit."""
+LEARNT_CELLS_MAX = 200_000
+"""Origins of all rows that are looked at together: a hundred features of each are held, 80 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +185,9 @@ class Ensemble:
         state = self
         for window, places in same_windows(windows, np.ones(len(batch.keys), bool)):
             newest = batch.values.shape[1] - window.stop
-            origins = np.arange(max(newest - count + 1, 0), newest + 1)
-            if len(origins):
+            at_once = max(LEARNT_CELLS_MAX // len(places), 1)
+            for begin in range(max(newest - count + 1, 0), newest + 1, at_once):
+                origins = np.arange(begin, min(begin + at_once, newest + 1))
                 state = state._learn_rows(batch, origins, window, places)
         state = dataclasses.replace(state, learnt_to_s=batch.end_s)
         return state.looking(batch).telling()
@@ -215,36 +226,47 @@ class Ensemble:
         some = part_of(batch, places)
         sight = self._seen(batch, origins, window, places, np.arange(len(batch.keys)))
         outcome = outcomes(some.values, origins, window.first, window.stop)
-        seasons = seasonal_points(some.values, origins, window, self.step_s)
-        state = self
+        points, usual, located = self._walked(sight, places, outcome)
+        members = self._members(sight, located, places, window)
+        assert self.mix is not None
+        mixed, made = self.mix.rows(places), []
         for place in range(len(origins)):
-            made, located = state._located(sight, places, place, window)
-            actual = outcome[:, place]
-            assert state.points is not None
-            assert state.mix is not None
-            points = learn_outcome(
-                state.points.rows(places),
-                PlaceSeen(sight.level[:, place], sight.points[:, place]),
-                located,
-                actual,
-                float(self.step_s),
-            )
+            made.append(mix(members[:, place], located.scale[:, place], mixed))
             mixed = learn_mix(
-                state.mix.rows(places),
-                made,
-                actual,
+                mixed,
+                made[-1],
+                outcome[:, place],
                 LEVELS,
                 elapsed_s=float(self.step_s),
                 reach_s=float(window.stop * self.step_s),
             )
-            state = dataclasses.replace(
-                state,
-                points=state.points.with_rows(places, points),
-                mix=state.mix.with_rows(places, mixed),
-            )
+        assert self.points is not None
+        state = dataclasses.replace(
+            self,
+            points=self.points.with_rows(places, points),
+            mix=self.mix.with_rows(places, mixed),
+        )
+        seasons = seasonal_points(some.values, origins, window, self.step_s)
+        for place, one in enumerate(made):
             here = sight.points[:, place, LAST], seasons[:, place]
-            state = state._compared(places, made, here, actual, window)
+            state = state._compared(
+                places, one, here, outcome[:, place], usual=usual[:, place], window=window
+            )
         return state
+
+    def _walked(
+        self, sight: Sight, places: IntArray, outcome: FloatArray
+    ) -> tuple[PointState, FloatArray, Located]:
+        """Some rows' points after each origin of a sight in turn: their state, the usual demand
+        (n, o) after each, and where they stood before it."""
+        assert self.points is not None
+        points, usual, located = self.points.rows(places), [], []
+        for place in range(outcome.shape[1]):
+            seen = PlaceSeen(sight.level[:, place], sight.points[:, place])
+            located.append(locate(seen, points))
+            points = learn_outcome(points, seen, located[-1], outcome[:, place], float(self.step_s))
+            usual.append(points.usual_demand)
+        return points, np.stack(usual, axis=1), stacked(located)
 
     def _compared(
         self,
@@ -252,11 +274,13 @@ class Ensemble:
         made: Mixed,
         here: tuple[FloatArray, FloatArray],
         outcome: FloatArray,
+        *,
+        usual: FloatArray,
         window: Window,
     ) -> Ensemble:
         """With what an outcome says of the mix and of what it must beat; `here` are the last
-        values (n,) and the seasonal ones (n, 2) at the origin."""
-        if self.standing is None or self.points is None:
+        values (n,) and the seasonal ones (n, 2) at the origin, `usual` (n,) is the mean of days."""
+        if self.standing is None:
             return self
         own = self.standing.rows(places)
         points = reference_points(here[0][:, None], here[1][:, None], own.season_days)[:, 0]
@@ -265,7 +289,7 @@ class Ensemble:
             made.quantiles,
             points,
             outcome,
-            usual=self.points.rows(places).usual_demand,
+            usual=usual,
             elapsed_s=float(self.step_s),
             hold_s=float((window.stop - window.first) * self.step_s),
         )
@@ -281,7 +305,12 @@ class Ensemble:
     ) -> tuple[Mixed, IntArray]:
         """The mix at the newest moment, or what stands in for it, and the rung of each row; `noise`
         (n,) is the variance that sampling gives its recent demand, None for none."""
-        made = self._located(sight, rows, 0, window)[0]
+        assert self.points is not None
+        assert self.mix is not None
+        seen = PlaceSeen(sight.level[:, 0], sight.points[:, 0])
+        located = stacked([locate(seen, self.points.rows(rows))])
+        members = self._members(sight, located, rows, window)[:, 0]
+        made = mix(members, located.scale[:, 0], self.mix.rows(rows))
         demoted = np.zeros(0, np.int64)
         if self.standing is not None:
             falls = is_demoted(self.standing)[rows]
@@ -328,23 +357,16 @@ class Ensemble:
         excess = np.maximum(now - self.noise[rows] * mixed.scale**2, 0.0)
         return np.maximum(with_noise(mixed.quantiles, excess, self.levels, axis=1), 0.0)
 
-    def _located(
-        self, sight: Sight, rows: IntArray, place: int, window: Window
-    ) -> tuple[Mixed, Located]:
-        """The mixed quantiles of some rows at one origin of a sight, and the points behind them."""
-        assert self.points is not None
-        assert self.mix is not None
-        here = Sight(*(array[:, place : place + 1] for array in sight))
-        seen = PlaceSeen(here.level[:, 0], here.points[:, 0])
-        located = locate(seen, self.points.rows(rows))
-        own = located.point[:, None] + located.scale[:, None] * self.base[rows]
-        shape = (len(rows), KINDS, len(QUANTILE_LEVELS))
-        trees = np.full(shape, np.nan)
-        at = Located(*(array[:, None] for array in located))
+    def _members(
+        self, sight: Sight, located: Located, rows: IntArray, window: Window
+    ) -> FloatArray:
+        """What each member says of some rows at each origin of a sight, shape (n, o, members,
+        levels)."""
+        own = located.point[:, :, None] + located.scale[:, :, None] * self.base[rows][:, None]
+        trees = np.full((*located.point.shape, KINDS, len(QUANTILE_LEVELS)), np.nan)
         if self.trees is not None and len(rows):
-            trees = self.trees.quantiles(features_of(here, at), at, here)[:, 0]
-        members = members_of(own, trees, counts_at(here, at, window)[:, 0])
-        return mix(members, located.scale, self.mix.rows(rows)), located
+            trees = self.trees.quantiles(features_of(sight, located), located, sight)
+        return members_of(own, trees, counts_at(sight, located, window))
 
     def _merged(
         self, made: ForecastBatch, peak: FloatArray, rows: IntArray, answers: NDArray[np.bool_]
@@ -363,31 +385,3 @@ class Ensemble:
         for place in np.flatnonzero(whole):
             reasons[place] = told[rows[place]]
         return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))
-
-
-def same_windows(
-    windows: StepWindows, chosen: NDArray[np.bool_]
-) -> Iterator[tuple[Window, IntArray]]:
-    """The chosen rows by their window, each with the places of its rows."""
-    places = np.flatnonzero(chosen)
-    if not len(places):
-        return
-    pairs = np.stack([windows.first[places], windows.stop[places]], axis=1)
-    kinds, kind = np.unique(pairs, axis=0, return_inverse=True)
-    for number, (first, stop) in enumerate(kinds):
-        yield Window(int(first), int(stop)), places[kind.ravel() == number]
-
-
-def part_of(batch: SeriesBatch, places: IntArray) -> SeriesBatch:
-    """Some rows of a batch; the very same arrays where it is all of them."""
-    if len(places) == len(batch.keys):
-        return batch
-    keys = tuple(batch.keys[place] for place in places)
-    variance = batch.sampling_variance
-    return SeriesBatch(
-        keys,
-        batch.start_s,
-        batch.step_s,
-        batch.values[places],
-        None if variance is None else variance[places],
-    )

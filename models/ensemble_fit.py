@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.cascade import Cascade, fit_cascade
-from models.ensemble import Ensemble, part_of, same_windows
+from models.ensemble import Ensemble
 from models.ensemble_reasons import reasons_of
 from models.error_trees import MEMBERS, ErrorTrees, fit_error_trees, tree_quantiles
 from models.forecast import QUANTILE_LEVELS, Horizon
@@ -23,8 +23,9 @@ from models.one_thread import one_thread
 from models.origin_run import Run, conformal_at, run_mix, run_points
 from models.point_mix import PointState, new_point_state
 from models.quantile_mix import MixState, new_mix_state
+from models.same_windows import same_windows
 from models.sampling_noise import recent_noise
-from models.series import FloatArray, SeriesBatch, in_double, rows_of
+from models.series import FloatArray, SeriesBatch, in_double, part_of, rows_of
 from models.sight import DAY_S
 from models.standing import new_standing, walked
 from models.step_windows import IntArray, step_windows

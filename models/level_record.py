@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.level_shift import BLOCK_S, LevelShifts, find_level_shifts
-from models.point_mix import replaced
 from models.profile import DAY_S, Profile
+from models.row_state import RowState
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray
 
@@ -30,7 +30,7 @@ ROWS_TOGETHER = 500
 
 
 @dataclass(frozen=True, slots=True)
-class LevelRecord:
+class LevelRecord(RowState):
     """Of each row, shape (n,): `days` measured of the newest three; the instant `shift_s` of the
     newest shift, epoch seconds, 0 for none, its `factor` and the `drift_per_day` (`LevelShifts`);
     `forgotten_s`, the shift for which the past was forgotten; `looked_s`, when it was looked at.
@@ -42,12 +42,6 @@ class LevelRecord:
     drift_per_day: FloatArray
     forgotten_s: FloatArray
     looked_s: FloatArray
-
-    def with_rows(self, rows: IntArray, part: LevelRecord) -> LevelRecord:
-        """These rows from another record."""
-        return LevelRecord(
-            *(replaced(getattr(self, name), rows, getattr(part, name)) for name in self.__slots__)
-        )
 
     def shifts_at(self, now_s: float) -> LevelShifts:
         """The shifts as they look at an instant."""

@@ -25,6 +25,7 @@ from models.point_mix import (
     learn_outcome,
     locate,
     new_point_state,
+    stacked,
 )
 from models.quantile_mix import Mixed, MixState, learn_mix, members_of, mix
 from models.series import FloatArray, SeriesBatch, SeriesKey
@@ -115,7 +116,7 @@ def run_points(
             learnt += 1
         if place < len(origins):
             located.append(locate(PlaceSeen(sight.level[:, place], sight.points[:, place]), state))
-    whole = Located(*(np.stack(kind, axis=1) for kind in zip(*located, strict=True)))
+    whole = stacked(located)
     return Run(origins, step_s, window, sight, whole, outcome, features_of(sight, whole), state)
 
 

@@ -8,13 +8,14 @@ origin. It must never use an outcome at an origin whose window was not over.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from models.row_state import RowState
 from models.series import FloatArray
-from models.step_windows import IntArray
 from models.upstream_columns import CANDIDATES
 
 SHARPNESS = 12.0
@@ -38,7 +39,7 @@ LAST = CANDIDATES.index("last")
 
 
 @dataclass(frozen=True, slots=True)
-class PointState:
+class PointState(RowState):
     """What was learnt of each row: sums with exponential forgetting, each next to its weight.
 
     `outcome_sum`, `point_sum`, `loss` (n, points) and `loss_weight` (n,); `errors` (n, 3) are the
@@ -65,16 +66,6 @@ class PointState:
         """The mean of days, shape (n,); NaN where none is known."""
         return np.asarray(self.usual / np.where(self.usual_weight > 0, self.usual_weight, np.nan))
 
-    def rows(self, rows: IntArray) -> PointState:
-        """Some of the rows."""
-        return PointState(*(getattr(self, name)[rows] for name in self.__slots__))
-
-    def with_rows(self, rows: IntArray, part: PointState) -> PointState:
-        """These rows from another state."""
-        return PointState(
-            *(replaced(getattr(self, name), rows, getattr(part, name)) for name in self.__slots__)
-        )
-
 
 class PlaceSeen(NamedTuple):
     """One origin of a sight: `level` (n,) and the candidate `points` (n, points), NaN for one that
@@ -98,13 +89,9 @@ class Located(NamedTuple):
     unit: FloatArray
 
 
-def replaced(array: FloatArray, rows: IntArray, part: FloatArray) -> FloatArray:
-    """A copy with some rows from elsewhere."""
-    if len(rows) == len(array):
-        return part
-    changed = array.copy()
-    changed[rows] = part
-    return changed
+def stacked(places: Sequence[Located]) -> Located:
+    """Where the mix stood at single origins, in their order, along an axis of origins."""
+    return Located(*(np.stack(kind, axis=1) for kind in zip(*places, strict=True)))
 
 
 def new_point_state(rows: int) -> PointState:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.coverage_control import CoverageControl, new_coverage_control
-from models.point_mix import replaced
 from models.quantile_tracker import Tracker, new_tracker
+from models.row_state import RowState
 from models.series import FloatArray
-from models.step_windows import IntArray
 
 SHARPNESS = 20.0
 """A member a tenth worse than the best weighs an eighth of it: softer ones lose where most members
@@ -36,25 +35,13 @@ applied to a burst, would."""
 
 
 @dataclass(frozen=True, slots=True)
-class MixState:
+class MixState(RowState):
     """What was learnt of each row: `loss` (n, members, levels) with exponential forgetting, and the
     trackers (n, rates, members) of the members, and the control of their mix."""
 
     loss: FloatArray
     members: Tracker
     control: CoverageControl
-
-    def rows(self, rows: IntArray) -> MixState:
-        """Some of the rows."""
-        return MixState(self.loss[rows], self.members.rows(rows), self.control.rows(rows))
-
-    def with_rows(self, rows: IntArray, part: MixState) -> MixState:
-        """These rows from another state."""
-        return MixState(
-            replaced(self.loss, rows, part.loss),
-            self.members.with_rows(rows, part.members),
-            self.control.with_rows(rows, part.control),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +65,12 @@ def new_mix_state(rows: int, members: int, levels: int) -> MixState:
 
 
 def members_of(own: FloatArray, trees: FloatArray, counts: FloatArray) -> FloatArray:
-    """The mix's own conformal quantiles (n, levels), those of trees (n, kinds, levels) and of
-    counts (n, count kinds, levels), together (n, members, levels); the trees' bounded by the
+    """The mix's own conformal quantiles (..., levels), those of trees (..., kinds, levels) and of
+    counts (..., count kinds, levels), together (..., members, levels); the trees' bounded by the
     highest of the former."""
-    most = BEYOND_MAX * np.maximum(own[:, -1], 0.0)
-    return np.concatenate([own[:, None, :], np.minimum(trees, most[:, None, None]), counts], axis=1)
+    most = BEYOND_MAX * np.maximum(own[..., -1], 0.0)
+    bounded = np.minimum(trees, most[..., None, None])
+    return np.concatenate([own[..., None, :], bounded, counts], axis=-2)
 
 
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.point_mix import replaced
+from models.row_state import RowState
 from models.series import FloatArray
-from models.step_windows import IntArray
 
 TAIL_GAIN_MAX = 5.0
 """A far quantile is missed rarely; its steps are as much larger as its misses are rarer, up to
@@ -23,7 +22,7 @@ MAGNITUDE_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tracker:
+class Tracker(RowState):
     """Conformal quantile tracking (Angelopoulos, Candes and Tibshirani, "Conformal PID Control for
     Time Series Prediction", 2023, the P part; Gibbs and Candes, "Adaptive Conformal Inference Under
     Distribution Shift", 2021, for its coverage under drift).
@@ -35,18 +34,6 @@ class Tracker:
     shift: FloatArray
     magnitude: FloatArray
     weight: FloatArray
-
-    def rows(self, rows: IntArray) -> Tracker:
-        """Some of the rows."""
-        return Tracker(self.shift[rows], self.magnitude[rows], self.weight[rows])
-
-    def with_rows(self, rows: IntArray, part: Tracker) -> Tracker:
-        """These rows from another tracker."""
-        return Tracker(
-            replaced(self.shift, rows, part.shift),
-            replaced(self.magnitude, rows, part.magnitude),
-            replaced(self.weight, rows, part.weight),
-        )
 
     def learn(
         self, missed_by: FloatArray, levels: FloatArray, rate: float | FloatArray, median: int

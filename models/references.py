@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.forecast import QUANTILE_LEVELS
-from models.point_mix import replaced
 from models.quantile_tracker import Tracker, new_tracker
+from models.row_state import RowState
 from models.series import FloatArray
-from models.step_windows import IntArray
 
 REFERENCES = 2
 """The last value, and seasonal naive."""
@@ -29,25 +28,13 @@ SHIFT_MAX = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceState:
+class ReferenceState(RowState):
     """What was learnt of each row: `error` and `weight` (n, references), the forgetting sums of
     absolute errors, and where the quantiles of the errors lie in units of their mean."""
 
     error: FloatArray
     weight: FloatArray
     tracker: Tracker
-
-    def rows(self, rows: IntArray) -> ReferenceState:
-        """Some of the rows."""
-        return ReferenceState(self.error[rows], self.weight[rows], self.tracker.rows(rows))
-
-    def with_rows(self, rows: IntArray, part: ReferenceState) -> ReferenceState:
-        """These rows from another state."""
-        return ReferenceState(
-            replaced(self.error, rows, part.error),
-            replaced(self.weight, rows, part.weight),
-            self.tracker.with_rows(rows, part.tracker),
-        )
 
 
 def new_reference_state(rows: int) -> ReferenceState:

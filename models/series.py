@@ -102,3 +102,18 @@ def until(history: SeriesBatch, steps: int) -> SeriesBatch:
         values=history.values[:, :steps],
         sampling_variance=None if variance is None else variance[:, :steps],
     )
+
+
+def part_of(batch: SeriesBatch, places: NDArray[np.int64]) -> SeriesBatch:
+    """Some rows of a batch; the very same arrays where it is all of them."""
+    if len(places) == len(batch.keys):
+        return batch
+    keys = tuple(batch.keys[place] for place in places)
+    variance = batch.sampling_variance
+    return SeriesBatch(
+        keys,
+        batch.start_s,
+        batch.step_s,
+        batch.values[places],
+        None if variance is None else variance[places],
+    )

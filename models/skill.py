@@ -15,12 +15,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.point_mix import replaced
+from models.row_state import RowState
 from models.series import FloatArray
 from models.step_windows import IntArray
 
@@ -83,7 +82,7 @@ RULES = SkillRules()
 
 
 @dataclass(frozen=True, slots=True)
-class Skill:
+class Skill(RowState):
     """The rung in force of each row, `rung` (n,), and the losses that it was judged by.
 
     Of each of `PAIRS`, shape (n, pairs), over blocks in which both methods have losses: `higher`
@@ -110,18 +109,6 @@ class Skill:
     block_count: FloatArray
     block_s: FloatArray
     good_s: FloatArray
-
-    def rows(self, rows: IntArray) -> Skill:
-        """Some of the rows."""
-        return Skill(**{name: getattr(self, name)[rows] for name in self.__slots__})
-
-    def with_rows(self, rows: IntArray, part: Skill) -> Skill:
-        """These rows from another state."""
-        changed: dict[str, Any] = {
-            name: replaced(getattr(self, name), rows, getattr(part, name))
-            for name in self.__slots__
-        }
-        return Skill(**changed)
 
     @property
     def ratio(self) -> FloatArray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.forecast import QUANTILE_LEVELS
 from models.origin_run import Run, elapsed_s
 from models.origin_windows import outcomes
-from models.point_mix import LAST, replaced
+from models.point_mix import LAST
 from models.references import (
     REFERENCES,
     ReferenceState,
@@ -24,6 +24,7 @@ from models.references import (
     new_reference_state,
     reference_quantiles,
 )
+from models.row_state import RowState
 from models.series import FloatArray
 from models.sight import DAY_S, Window
 from models.skill import Rung, Skill, judge, new_skill, pinball_losses
@@ -40,25 +41,13 @@ REFERENCES_WARM = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(RowState):
     """What was learnt of each row: its `skill`, the errors of its `references`, and `season_days`
     (n,), how far seasonal naive looks back."""
 
     skill: Skill
     references: ReferenceState
     season_days: FloatArray
-
-    def rows(self, rows: IntArray) -> Standing:
-        """Some of the rows."""
-        return Standing(self.skill.rows(rows), self.references.rows(rows), self.season_days[rows])
-
-    def with_rows(self, rows: IntArray, part: Standing) -> Standing:
-        """These rows from another state."""
-        return Standing(
-            self.skill.with_rows(rows, part.skill),
-            self.references.with_rows(rows, part.references),
-            replaced(self.season_days, rows, part.season_days),
-        )
 
 
 def new_standing(rows: int) -> Standing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.cascade import Cascade
-from models.ensemble import Ensemble, part_of
+from models.ensemble import Ensemble
 from models.ensemble_fit import HeldOut, fit_and_judge
 from models.forecast import QUANTILE_LEVELS, ForecastCode, Horizon
 from models.level_fit import better_of, fit_level_model, rate_floor
@@ -23,7 +23,7 @@ from models.past_surprises import learnt_before, raised_at
 from models.profile import LearntProfile, Profile
 from models.reference_forecasts import last_value_quantiles, seasonal_naive_quantiles
 from models.rolling_origins import RollingResult, Target
-from models.series import SeriesBatch, until
+from models.series import SeriesBatch, part_of, until
 from models.stl_profile import stl_profile
 from models.upstream_pairs import NO_CALLERS, Callers
 

@@ -26,10 +26,12 @@ from models.step_windows import IntArray
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-LEAVES_MAX = 8
-"""The leaves of a tree are the bits of a byte."""
-ALL_LEAVES = np.uint8(0xFF)
-_FIRST_BIT = np.array([0, *((byte & -byte).bit_length() - 1 for byte in range(1, 256))])
+LEAVES_MAX = 16
+"""The leaves of a tree are the bits of two bytes."""
+ALL_LEAVES = (1 << LEAVES_MAX) - 1
+_FIRST_BIT = np.array(
+    [0, *((bits & -bits).bit_length() - 1 for bits in range(1, ALL_LEAVES + 1))], dtype=np.uint8
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class TreeTables:
     feature: IntArray
     threshold: FloatArray
     missing_left: NDArray[np.bool_]
-    kept: NDArray[np.uint8]
+    kept: NDArray[np.uint16]
     first_split: IntArray
     values: FloatArray
     first_tree: IntArray
@@ -55,7 +57,7 @@ class TreeTables:
         asked = np.asarray(features, dtype=np.float64)[:, self.feature]
         goes_left = asked <= self.threshold
         goes_left |= np.isnan(asked) & self.missing_left
-        kept = np.where(goes_left, ALL_LEAVES, self.kept)
+        kept = np.where(goes_left, np.uint16(ALL_LEAVES), self.kept)
         leaves = np.bitwise_and.reduceat(kept, self.first_split, axis=1)
         found = self.values[np.arange(len(self.values)), _FIRST_BIT.take(leaves)]
         return np.asarray(self.baseline + np.add.reduceat(found, self.first_tree, axis=1))
@@ -75,7 +77,7 @@ def tables_of(boosters: Sequence[HistGradientBoostingRegressor]) -> TreeTables:
         feature=np.asarray([split.feature for split in splits], dtype=np.int64),
         threshold=np.asarray([split.threshold for split in splits]),
         missing_left=np.asarray([split.missing_left for split in splits]),
-        kept=np.asarray([split.kept for split in splits], dtype=np.uint8),
+        kept=np.asarray([split.kept for split in splits], dtype=np.uint16),
         first_split=np.cumsum(counts) - counts,
         values=np.stack([tree.values for tree in trees]),
         first_tree=np.cumsum(per_booster) - per_booster,
@@ -91,7 +93,7 @@ class _Split:
     kept: int
 
 
-_NO_SPLIT = _Split(0, np.inf, True, 0xFF)
+_NO_SPLIT = _Split(0, np.inf, True, ALL_LEAVES)
 """Stands for a tree that is one leaf: everyone keeps it."""
 
 
@@ -121,5 +123,5 @@ def _walk(nodes: NDArray[Any], place: int, splits: list[_Split], values: list[fl
     on_left = (1 << len(values)) - (1 << before)
     feature, threshold = int(node["feature_idx"]), float(node["num_threshold"])
     missing_left = bool(node["missing_go_to_left"])
-    splits.append(_Split(feature, threshold, missing_left, 0xFF & ~on_left))
+    splits.append(_Split(feature, threshold, missing_left, ALL_LEAVES & ~on_left))
     _walk(nodes, int(node["right"]), splits, values)

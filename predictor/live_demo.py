@@ -208,7 +208,7 @@ async def _send(producer: Any, events: Iterator[bytes]) -> None:
 
 
 def _newest_s(event: bytes) -> int:
-    return int(msgspec.json.decode(event)["time"])
+    return int(datetime.fromisoformat(msgspec.json.decode(event)["time"]).timestamp())
 
 
 async def _play(

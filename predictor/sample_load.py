@@ -12,7 +12,7 @@ import gzip
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import resources
 
 import msgspec
@@ -93,7 +93,7 @@ def sample_events(
 def heartbeat(at_s: int) -> bytes:
     """An event that counts nothing and proves that the feed has come to `at_s`."""
     return msgspec.json.encode(
-        {"kind": "heartbeat", "version": 1, "id": f"heartbeat-{at_s}", "time": at_s}
+        {"kind": "heartbeat", "version": 1, "id": f"heartbeat-{at_s}", "time": _written(at_s)}
     )
 
 
@@ -104,10 +104,15 @@ def _event(module: str, region: str, *, pinned: bool, at_s: int, count: int) -> 
             "kind": "request",
             "version": 1,
             "id": f"{module}-{region}-{routing}-{at_s}",
-            "time": at_s,
+            "time": _written(at_s),
             "module": module,
             "region": region,
             "routing": routing,
             "count": count,
         }
     )
+
+
+def _written(at_s: int) -> str:
+    """As most senders write a time; a number is read too, but singly."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat()

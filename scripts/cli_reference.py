@@ -6,11 +6,13 @@ fails while the page differs. It must never describe a command in words of its o
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import typer.main
@@ -37,8 +39,20 @@ Results go to standard output, everything else to standard error. `run` waits fo
 away; it ends with 3 only for what no waiting mends: a missing demand topic, or no right to the
 request topic, the group or the transactional id.
 """
-# As the console script starts it; with `-m` the usage line would name the module.
-_START = f"import sys; sys.argv[0] = '{PROGRAM}'; from predictor.cli import main; main()"
+# As the console script starts it, once for all commands: the program's own start takes longest.
+_START = f"""
+import contextlib, io, json, sys
+sys.argv[0] = "{PROGRAM}"
+from predictor.cli import main
+found = {{}}
+for command in json.load(sys.stdin):
+    sys.argv[1:] = [*command.split(), "--help"]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        main()
+    found[command] = shown.getvalue()
+json.dump(found, sys.stdout)
+"""
 _EXAMPLE = re.compile(rf"Example: ({PROGRAM} .*)")
 
 
@@ -62,17 +76,24 @@ def commands() -> tuple[str, ...]:
 
 def help_text(command: str) -> str:
     """What `mplp-predictor COMMAND --help` prints on a page of fixed width, without colours."""
+    lines = [line.rstrip() for line in _help_texts()[command].splitlines()]
+    return "\n".join(lines).strip("\n")
+
+
+@cache
+def _help_texts() -> dict[str, str]:
     plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": str(WIDTH_CHARACTERS), "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", _START, *command.split(), "--help"],
+        [sys.executable, "-c", _START],
+        input=json.dumps(["", *commands()]),
         capture_output=True,
         encoding="utf-8",
         check=True,
         timeout=60,
         env={"PATH": os.environ.get("PATH", ""), **plain},
     )
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
-    return "\n".join(lines).strip("\n")
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
 
 
 def example(text: str) -> str | None:
