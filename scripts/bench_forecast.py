@@ -181,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers-only", action="store_true", help="fill the peers' cache")
     parser.add_argument("--fresh", action="store_true", help="measure the peers again")
     parser.add_argument("--no-speed", action="store_true", help="without what ours costs")
-    parser.add_argument("--stats", type=int, default=100, help="origins of AutoETS and the like")
+    parser.add_argument(
+        "--stats", type=int, default=100,
+        help="origins of AutoETS and the like; of 100 a single one can decide which is best",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="files at the same time")
     parser.add_argument("--out", type=Path, default=OUT, help="where results go")
     return parser
