@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.origin_windows import before
+from models.running_sums import sums_between
 from models.series import FloatArray
 from models.step_windows import IntArray
 
@@ -30,7 +31,7 @@ def day_statistics(values: FloatArray, origins: IntArray, day: int) -> FloatArra
     stop = np.clip(origins - low, 0, part.shape[1])
     start = np.maximum(stop - day, 0)
     count, total, squares = (
-        _between(array, start, stop) for array in (known.astype(np.float64), filled, filled**2)
+        sums_between(array, start, stop) for array in (known.astype(np.float64), filled, filled**2)
     )
     count = np.where(count > 0, count, np.nan)
     mean = total / count
@@ -48,11 +49,6 @@ def _of_windows(windows: FloatArray) -> FloatArray:
     spread = np.sqrt(np.maximum((filled**2).sum(axis=2) / count - mean**2, 0.0))
     highest = np.where(known, windows, -np.inf).max(axis=2, initial=-np.inf)
     return np.stack([mean, spread, np.where(total > 0, highest, np.nan)], axis=2)
-
-
-def _between(array: FloatArray, start: IntArray, stop: IntArray) -> FloatArray:
-    sums = np.pad(np.cumsum(array, axis=1), ((0, 0), (1, 0)))
-    return np.asarray(sums[:, stop] - sums[:, start])
 
 
 def _highest(array: FloatArray, start: IntArray, stop: IntArray) -> FloatArray:

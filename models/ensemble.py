@@ -53,7 +53,7 @@ from models.standing import (
 )
 from models.step_windows import IntArray, step_windows
 from models.surprises import Known, calmed, raised
-from models.told_forecast import fallen, with_lacking
+from models.told_forecast import by_mix_again, fallen, with_lacking
 from models.trust import Evidence, findings, with_findings
 from models.upstream_columns import Leads, upstream_columns, with_upstream
 
@@ -164,6 +164,8 @@ class Ensemble:
         if self.standing is not None:
             wanted = np.where(rung > 0, self.standing.skill.rung[np.maximum(rows, 0)], 0)
             made = fallen(made, wanted, rung, self.told, rows)
+            spared = answers & (rung == 0) & is_demoted(self.standing)[np.maximum(rows, 0)]
+            made = by_mix_again(made, np.flatnonzero(spared), self.said, rows)
         beneath = self.cascade.model
         if self.habits is None or beneath is None or beneath.keys != self.keys:
             return made

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.running_sums import sums_before
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray
 from models.usual_low import COLLAPSE_SHARE, DAY_S, newest_low, usual_low
@@ -194,8 +195,8 @@ def _collapses(batch: SeriesBatch, rules: OutageRules, *, first_day: bool) -> _R
     stays = _stays(back, measured, batch.step_s)
     quiet = _latest(fallen | stays, fallen)
     runs = _ended_at_return(_runs(quiet), measured & ~back)
-    known = _counted(measured)
-    chance = (_counted(quiet & measured)[runs.row, runs.begin] + 1.0) / (
+    known = sums_before(measured)
+    chance = (sums_before(quiet & measured)[runs.row, runs.begin] + 1.0) / (
         known[runs.row, runs.begin] + 1.0
     )
     nats = _evidence(batch, low, fallen, runs, -np.log(np.minimum(chance, 1.0)))
@@ -217,7 +218,7 @@ def _is_abrupt(runs: _Runs, back: BoolArray, known: FloatArray, step_s: int) -> 
     was_back = newest[row, np.maximum(begin - 1, 0)]
     fall = known[row, begin] - known[row, np.maximum(was_back, 0)]
     before = np.maximum(begin - max(BEFORE_S // step_s, 1), 0)
-    times_back = _counted(back)
+    times_back = sums_before(back)
     there = times_back[row, begin] - times_back[row, before]
     there_long = there >= THERE_SHARE * (known[row, begin] - known[row, before])
     return (was_back >= 0) & there_long & (fall <= max(round(ABRUPT_S / step_s), 2))
@@ -239,7 +240,7 @@ def _runs(quiet: BoolArray) -> _Runs:
 def _stays(back: BoolArray, measured: BoolArray, step_s: int) -> BoolArray:
     """Where demand is back, and was at each measured step of the newest `RETURN_S`."""
     width = max(round(RETURN_S / step_s), 1)
-    missing = _counted(measured & ~back)
+    missing = sums_before(measured & ~back)
     earlier = np.maximum(np.arange(back.shape[1]) + 1 - width, 0)
     return np.asarray(back & (missing[:, 1:] - missing[:, earlier] == 0))
 
@@ -253,13 +254,6 @@ def _ended_at_return(runs: _Runs, away: BoolArray) -> _Runs:
     return runs._replace(end=np.where(runs.end < steps, end, runs.end))
 
 
-def _counted(marks: BoolArray) -> FloatArray:
-    """How many marks lie before each step, shape (n, steps + 1)."""
-    found = np.zeros((marks.shape[0], marks.shape[1] + 1))
-    np.cumsum(marks, axis=1, dtype=np.float64, out=found[:, 1:])
-    return found
-
-
 def _evidence(
     batch: SeriesBatch, low: FloatArray, fallen: BoolArray, runs: _Runs, at_most: FloatArray
 ) -> FloatArray:
@@ -271,7 +265,7 @@ def _evidence(
     limit[np.repeat(runs.row, lengths), np.repeat(runs.begin, lengths) + within] = np.repeat(
         at_most, lengths
     )
-    total = np.pad(np.cumsum(np.minimum(nats, limit), axis=1), ((0, 0), (1, 0)))
+    total = sums_before(np.minimum(nats, limit))
     return np.asarray(total[runs.row, runs.end] - total[runs.row, runs.begin])
 
 

@@ -26,6 +26,7 @@ from models.flash_crowd import (
 from models.forecast import QUANTILE_LEVELS, Horizon
 from models.outage import BoolArray, OutageRules, find_outages, held_level, lifts
 from models.profile import DAY_S, Profile
+from models.running_sums import sums_between
 from models.series import FloatArray, SeriesBatch, until
 from models.sight import Window
 from models.step_windows import IntArray, uniform_horizon
@@ -176,5 +177,4 @@ def _within(marks: BoolArray, origins: IntArray, steps: int) -> BoolArray:
 
 def _before(values: NDArray[np.generic], origins: IntArray, steps: int) -> FloatArray:
     """The sum of the steps before each origin, shape (n, o)."""
-    total = np.pad(np.cumsum(values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    return np.asarray(total[:, origins] - total[:, np.maximum(origins - steps, 0)])
+    return sums_between(values, np.maximum(origins - steps, 0), origins)

@@ -87,8 +87,7 @@ def learn_standing(
     """Take in what became of one origin: the mix's `quantiles` (n, levels) there, the references'
     `points` (n, references) and the outcome (n,), NaN where it is unknown. `usual` (n,) is the mean
     demand of days, NaN where it is not known."""
-    asked = reference_quantiles(points, state.references)
-    made = np.concatenate([quantiles[:, None, :], asked], axis=1)
+    made = _of_every_method(state, quantiles, points)
     repeated = np.repeat(outcome[:, None], 1 + REFERENCES, axis=1)
     losses = pinball_losses(repeated, made, QUANTILE_LEVELS)
     losses = np.maximum(losses, LOSS_SHARE_MIN * np.nan_to_num(usual)[:, None])
@@ -106,13 +105,18 @@ def in_force(
 
     A method without a forecast gives way to the next one down; where that is none, NaN.
     """
-    asked = reference_quantiles(points, state.references)
-    made = np.concatenate([quantiles[:, None, :], asked], axis=1)
-    known: NDArray[np.bool_] = np.isfinite(made).all(axis=2)
+    made = _of_every_method(state, quantiles, points)
+    known = np.asarray(np.isfinite(made).all(axis=2))
     rung = next_available(state.skill.rung, known)
     nothing = np.full((len(made), 1, made.shape[2]), np.nan)
     every = np.concatenate([made, nothing], axis=1)
     return every[np.arange(len(made)), rung], rung
+
+
+def _of_every_method(state: Standing, quantiles: FloatArray, points: FloatArray) -> FloatArray:
+    """The mix's quantiles and those of the references behind them, shape (n, methods, levels)."""
+    asked = reference_quantiles(points, state.references)
+    return np.concatenate([quantiles[:, None, :], asked], axis=1)
 
 
 def walked(run: Run, values: FloatArray, quantiles: FloatArray, start: int) -> Standing:
@@ -123,20 +127,26 @@ def walked(run: Run, values: FloatArray, quantiles: FloatArray, start: int) -> S
     points = reference_points(run.sight.points[:, :, LAST], seasons, days)
     state = new_standing(len(values))
     state = Standing(state.skill, state.references, days)
-    hold_s = float((run.window.stop - run.window.first) * run.step_s)
     first = max(start - REFERENCES_WARM, 0)
     unknown = np.full(quantiles[:, 0].shape, np.nan)
     for place in range(first, len(run.origins)):
-        state = learn_standing(
-            state,
-            quantiles[:, place - start] if place >= start else unknown,
-            points[:, place],
-            run.outcome[:, place],
-            usual=run.located.usual[:, place],
-            elapsed_s=elapsed_s(run.origins, place, run.step_s),
-            hold_s=hold_s,
-        )
+        said = quantiles[:, place - start] if place >= start else unknown
+        state = _learn_at(state, run, place, said, points[:, place])
     return state
+
+
+def _learn_at(
+    state: Standing, run: Run, place: int, quantiles: FloatArray, points: FloatArray
+) -> Standing:
+    return learn_standing(
+        state,
+        quantiles,
+        points,
+        run.outcome[:, place],
+        usual=run.located.usual[:, place],
+        elapsed_s=elapsed_s(run.origins, place, run.step_s),
+        hold_s=float((run.window.stop - run.window.first) * run.step_s),
+    )
 
 
 def begun(run: Run, values: FloatArray, start: int) -> Standing:
@@ -164,19 +174,11 @@ def served(
     seasons = seasonal_points(values, origins, run.window, run.step_s)
     last = run.sight.points[:, start : start + count, LAST]
     points = reference_points(last, seasons, state.season_days)
-    hold_s = float((run.window.stop - run.window.first) * run.step_s)
     made, learnt = quantiles.copy(), 0
     for place, origin in enumerate(origins):
         while learnt < place and run.complete_at(int(origin)) > start + learnt:
-            state = learn_standing(
-                state,
-                quantiles[:, learnt],
-                points[:, learnt],
-                run.outcome[:, start + learnt],
-                usual=run.located.usual[:, start + learnt],
-                elapsed_s=elapsed_s(run.origins, start + learnt, run.step_s),
-                hold_s=hold_s,
-            )
+            said, there = quantiles[:, learnt], points[:, learnt]
+            state = _learn_at(state, run, start + learnt, said, there)
             learnt += 1
         if is_demoted(state).any():
             instead = in_force(state, quantiles[:, place], points[:, place])[0]

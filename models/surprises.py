@@ -90,9 +90,8 @@ def calmed(batch: SeriesBatch, profile: Profile) -> SeriesBatch:
     places = np.flatnonzero(_may_have_collapsed(batch, np.arange(len(batch.keys))))
     if not len(places):
         return batch
-    newest = _newest(batch, places, OUTAGE_LOOK_S)
+    newest, expected = _newest_expected(batch, places, OUTAGE_LOOK_S, profile, places)
     span = newest.values.shape[1]
-    expected = profile.at(places, newest.start_s, newest.step_s, span)
     outages = find_outages(newest, expected)
     calm = _without(outages, newest.values)
     if calm is None:
@@ -137,10 +136,17 @@ def _newest(batch: SeriesBatch, places: IntArray, span_s: int) -> SeriesBatch:
     return SeriesBatch(keys, batch.end_s - steps * batch.step_s, batch.step_s, values)
 
 
+def _newest_expected(
+    batch: SeriesBatch, places: IntArray, span_s: int, profile: Profile, rows: IntArray
+) -> tuple[SeriesBatch, FloatArray]:
+    """The newest demand at some places, and the profile there; `rows` are theirs in the profile."""
+    newest = _newest(batch, places, span_s)
+    return newest, profile.at(rows, newest.start_s, newest.step_s, newest.values.shape[1])
+
+
 def _crowds(known: Known, places: IntArray) -> Crowds:
     own = known.rows[places]
-    newest = _newest(known.batch, places, CROWD_LOOK_S)
-    expected = known.profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
+    newest, expected = _newest_expected(known.batch, places, CROWD_LOOK_S, known.profile, own)
     return find_crowds(newest.values, expected, newest.step_s, known.habits.rows(own))
 
 
@@ -180,8 +186,7 @@ def _through_outages(made: ForecastBatch, known: Known, usable: IntArray) -> For
     own = known.rows[places]
     if not len(places):
         return made
-    newest = _newest(batch, places, OUTAGE_LOOK_S)
-    expected = profile.at(own, newest.start_s, newest.step_s, newest.values.shape[1])
+    newest, expected = _newest_expected(batch, places, OUTAGE_LOOK_S, profile, own)
     outages = find_outages(newest, expected, newest_only=True)
     if not outages.held.any():
         return made

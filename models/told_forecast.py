@@ -59,3 +59,16 @@ def fallen(
     nothing = places[rung[places] == int(Rung.NONE)]
     peak[nothing], steps[nothing] = np.nan, np.nan
     return dataclasses.replace(made, peak=peak, steps=steps, reasons=tuple(reasons))
+
+
+def by_mix_again(
+    made: ForecastBatch, places: IntArray, said: tuple[ForecastReason, ...], rows: IntArray
+) -> ForecastBatch:
+    """Demoted rows that keep their mix, because much less of them is recorded than when methods
+    were judged, say what the mix says; `said` are its reasons, `rows` (n,) which each row is."""
+    if not len(places):
+        return made
+    reasons = list(made.reasons)
+    for place in places:
+        reasons[place] = said[rows[place]]
+    return dataclasses.replace(made, reasons=tuple(reasons))

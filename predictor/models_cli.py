@@ -139,13 +139,15 @@ def promote(
 
     Example: mplp-predictor models promote build/models --back
     """
+    from models.stored_ensemble import ensemble_of
+
     if (version is None) == (not back):
         stop(EXIT_USAGE, "give either a VERSION or --back")
     with _opened(store, trusted_key, config) as (opened, trusted):
         if version is None:
-            pointer = opened.promote_former(trusted)
+            pointer = opened.promote_former(trusted, ensemble_of)
         else:
-            pointer = opened.promote(version, trusted)
+            pointer = opened.promote(version, trusted, ensemble_of)
     typer.echo(f"in use {pointer.current}, before it {pointer.former or 'none'}")
 
 

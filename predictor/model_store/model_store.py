@@ -10,6 +10,7 @@ model that `models/store.py` refuses, nor remove the version in use or the one b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -24,6 +25,7 @@ from models.manifest import (
 )
 from models.model_signature import TrustedKeys
 from models.store import ManifestFacts, ModelFiles, OpenedModel, ReadFile, manifest_facts, opened
+from models.stored_parameters import StoredParameters
 from predictor.model_store.folders import HIDDEN, Folder, folder_at, shown
 
 CURRENT = "current"
@@ -32,6 +34,11 @@ KEPT = 10
 LEFTOVER_AGE = timedelta(hours=1)
 """A publish that has not ended for so long never will."""
 NAMES_MAX = 10_000
+Check = Callable[[StoredParameters], object]
+
+
+def _no_check(parameters: StoredParameters) -> None:
+    """For whoever has looked at the numbers already."""
 
 
 class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,20 +102,24 @@ class ModelStore:
         self._prune(version, kept)
         return version
 
-    def promote(self, version: str, trusted: TrustedKeys) -> Pointer:
-        """Put a version in use once it passed every check; the one in use becomes the former."""
-        self.open(version, trusted)
+    def promote(self, version: str, trusted: TrustedKeys, check: Check = _no_check) -> Pointer:
+        """Put a version in use once it passed every check; the one in use becomes the former.
+
+        `check` says by `ModelRefused` what keeps a service from using it: whole and signed is not
+        enough, trees may be asked with other features by now.
+        """
+        check(self.open(version, trusted).parameters)
         was = self.pointer()
         if was.current == version:
             return was
         return self._point(Pointer(current=version, former=was.current))
 
-    def promote_former(self, trusted: TrustedKeys) -> Pointer:
+    def promote_former(self, trusted: TrustedKeys, check: Check = _no_check) -> Pointer:
         """Go back to the version before; once more leads forward again."""
         was = self.pointer()
         if was.former is None:
             raise ModelRefused(f"{self.url} has no former version to go back to")
-        self.open(was.former, trusted)
+        check(self.open(was.former, trusted).parameters)
         return self._point(Pointer(current=was.former, former=was.current))
 
     def _point(self, pointer: Pointer) -> Pointer:

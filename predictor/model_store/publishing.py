@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from models.manifest import BYTES_MAX, MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, ModelRefused
 from models.model_signature import SIGNATURE_BYTES_MAX
 from models.store import ModelFiles, folder_reader, opened, signed
+from models.stored_ensemble import ensemble_of
 
 _LIMITS = {MANIFEST: MANIFEST_BYTES_MAX, SIGNATURE: SIGNATURE_BYTES_MAX, **BYTES_MAX}
 
@@ -26,7 +27,8 @@ def files_of_folder(folder: Path, key: Ed25519PrivateKey | None) -> ModelFiles:
     # Read once: what is checked is what is signed, whoever writes to the folder meanwhile.
     files = {name: body for name, most in _LIMITS.items() if (body := read(name, most)) is not None}
     try:
-        opened(lambda name, bytes_max: _cut(files.get(name), bytes_max), {})
+        found = opened(lambda name, bytes_max: _cut(files.get(name), bytes_max), {})
+        ensemble_of(found.parameters)
     except ModelRefused as error:
         raise ModelRefused(f"{folder}: {error}") from None
     return files if key is None else signed(files, key)

@@ -96,6 +96,24 @@ def test_row_whose_method_and_all_below_give_nothing_has_no_forecast_and_says_wh
     assert made.reasons[0].sentence.startswith("no forecast by seasonal naive, none instead; ")
 
 
+def test_demoted_row_of_which_less_is_recorded_now_is_forecast_and_told_by_its_mix(
+    judged: tuple[Ensemble, HeldOut],
+) -> None:
+    on_mix, demoted = (standing_on(judged[0], rung) for rung in (Rung.ENSEMBLE, Rung.LAST_VALUE))
+    known = until(LOAD, 2 * DAY)
+    sampled = dataclasses.replace(known, sampling_variance=np.full(known.values.shape, 1e6))
+
+    mixed, whole, anew = (
+        asked(model, batch)
+        for model, batch in ((on_mix, sampled), (demoted, known), (demoted, sampled))
+    )
+
+    assert whole.reasons[0].code is TrustCode.DEMOTED
+    assert anew.reasons == mixed.reasons
+    assert anew.reasons[0].code is ForecastCode.ENSEMBLE
+    assert anew.peak.tobytes() == mixed.peak.tobytes()
+
+
 def test_refit_of_the_same_series_keeps_the_rung(judged: tuple[Ensemble, HeldOut]) -> None:
     model = standing_on(judged[0], Rung.LAST_VALUE)
 

@@ -16,8 +16,9 @@ from models.ensemble import Ensemble
 from models.manifest import ARRAYS
 from models.store import load_model, save_model
 from predictor.cli import app
+from predictor.model_store.model_store import ModelStore
 from tests.models.series_builders import a_batch, a_daily_load, a_horizon
-from tests.models.stored_builders import CREATED, KEY_TEXT
+from tests.models.stored_builders import CREATED, KEY_TEXT, some_files
 
 BATCH = a_batch(np.stack([a_daily_load(2)]))
 FITTED = Ensemble(fit_cascade(BATCH, a_horizon(1)))
@@ -102,6 +103,22 @@ def test_spoilt_version_is_found_and_cannot_be_promoted(
     assert "sha256" in json.loads(verified.stdout)["problem"]
     assert "arrays.npz has sha256" in promoted.stderr
     assert json.loads((store / "current").read_bytes())["current"] == versions[0]
+
+
+def test_numbers_that_no_service_could_use_are_neither_published_nor_promoted(
+    tmp_path: Path,
+) -> None:
+    store, other = tmp_path / "store", tmp_path / "other"
+    version = ModelStore(str(store)).publish(some_files())
+
+    published = models("publish", other, store / version)
+    promoted = models("promote", store, version)
+
+    assert published.exit_code == promoted.exit_code == 1
+    assert "quantile levels" in published.stderr
+    assert "quantile levels" in promoted.stderr
+    assert not other.exists()
+    assert not (store / "current").exists()
 
 
 def test_version_of_another_signer_is_refused(tmp_path: Path, versions: list[str]) -> None:
