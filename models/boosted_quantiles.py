@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.one_thread import one_thread
 from models.series import FloatArray
 from models.step_windows import IntArray
 from models.tree_tables import TreeTables, tables_of
@@ -53,7 +54,8 @@ class BoostedQuantiles:
         if len(features) <= FEW_ROWS:
             grown = self.tables.predict(features)
         else:
-            grown = np.stack([tree.predict(features) for tree in self.trees], axis=1)
+            with one_thread():
+                grown = np.stack([tree.predict(features) for tree in self.trees], axis=1)
         between = np.sort(grown, axis=1) @ _between_levels(self.levels)
         # A sum of shares may end a last digit below its neighbour.
         return np.asarray(np.sort(between, axis=1))
@@ -71,9 +73,9 @@ def fit_boosted_quantiles(
 
     # A column without any number has no thresholds to choose from.
     given = np.where(np.isfinite(features).any(axis=0), features, np.float32(0.0))
-    return boosted_quantiles(
-        levels,
-        tuple(
+    # Here once more: before scikit-learn was loaded nobody could have limited its threads.
+    with one_thread():
+        trees = tuple(
             HistGradientBoostingRegressor(
                 loss="quantile",
                 quantile=level,
@@ -88,8 +90,8 @@ def fit_boosted_quantiles(
                 random_state=seed,
             ).fit(given, errors)
             for level in GROWN_LEVELS
-        ),
-    )
+        )
+    return boosted_quantiles(levels, trees)
 
 
 @lru_cache(maxsize=8)
