@@ -243,18 +243,16 @@ class Ensemble:
                 reach_s=float(window.stop * self.step_s),
             )
         assert self.points is not None
-        state = dataclasses.replace(
+        seasons = seasonal_points(some.values, origins, window, self.step_s)
+        return dataclasses.replace(
             self,
             points=self.points.with_rows(places, points),
             mix=self.mix.with_rows(places, mixed),
-        )
-        seasons = seasonal_points(some.values, origins, window, self.step_s)
-        for place, one in enumerate(made):
-            here = sight.points[:, place, LAST], seasons[:, place]
-            state = state._compared(
-                places, one, here, outcome[:, place], usual=usual[:, place], window=window
-            )
-        return state
+            standing=self._compared(
+                places, made, (sight.points[:, :, LAST], seasons), outcome, usual=usual,
+                window=window,
+            ),
+        )  # fmt: skip
 
     def _walked(
         self, sight: Sight, places: IntArray, outcome: FloatArray
@@ -273,29 +271,31 @@ class Ensemble:
     def _compared(
         self,
         places: IntArray,
-        made: Mixed,
+        made: list[Mixed],
         here: tuple[FloatArray, FloatArray],
         outcome: FloatArray,
         *,
         usual: FloatArray,
         window: Window,
-    ) -> Ensemble:
-        """With what an outcome says of the mix and of what it must beat; `here` are the last
-        values (n,) and the seasonal ones (n, 2) at the origin, `usual` (n,) is the mean of days."""
+    ) -> Standing | None:
+        """What the outcomes (n, o) say of the mix and of what it must beat; `here` are the last
+        values (n, o) and the seasonal ones (n, o, 2) at the origins, `usual` (n, o) the mean of
+        days."""
         if self.standing is None:
-            return self
+            return None
         own = self.standing.rows(places)
-        points = reference_points(here[0][:, None], here[1][:, None], own.season_days)[:, 0]
-        learnt = learn_standing(
-            own,
-            made.quantiles,
-            points,
-            outcome,
-            usual=usual,
-            elapsed_s=float(self.step_s),
-            hold_s=float((window.stop - window.first) * self.step_s),
-        )
-        return dataclasses.replace(self, standing=self.standing.with_rows(places, learnt))
+        points = reference_points(*here, own.season_days)
+        for place, one in enumerate(made):
+            own = learn_standing(
+                own,
+                one.quantiles,
+                points[:, place],
+                outcome[:, place],
+                usual=usual[:, place],
+                elapsed_s=float(self.step_s),
+                hold_s=float((window.stop - window.first) * self.step_s),
+            )
+        return self.standing.with_rows(places, own)
 
     def _in_force(
         self,

@@ -15,7 +15,8 @@ from threadpoolctl import ThreadpoolController
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """For the whole process, until it ends: fits run one at a time."""
+    """For the whole process, until it ends: fits run one at a time. Only libraries that are loaded
+    by now are held; whoever loads one inside asks again."""
     with _found().limit(limits=1):
         yield
 

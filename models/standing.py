@@ -34,7 +34,7 @@ from models.trust import next_available
 SEASONS_DAYS = (1, 7)
 """Seasonal naive is as a day ago or as a week ago."""
 LOSS_SHARE_MIN = 0.003
-"""A loss of less than a hundredth of the usual demand is as good as none: in a long idle time the
+"""A loss of less than this share of the usual demand is as good as none: in a long idle time the
 last value is right to the last bit, and would be in force when demand comes back."""
 REFERENCES_WARM = 600
 """Origins from which the references learn their errors before they are compared."""

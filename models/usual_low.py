@@ -115,9 +115,12 @@ def _low_of_days_before(slots: _Slots) -> FloatArray:
 def _of_days_and_weeks(lowest: Callable[[int], FloatArray]) -> FloatArray:
     """The lower one of what the days before say and of what the weeks do, `lowest` being what a day
     so many days back says."""
-    days = _low([lowest(back) for back in range(1, DAYS_BACK + 1)])
-    weeks = _low([lowest(back) for back in range(7, 7 * WEEKS_BACK + 1, 7)])
-    return np.asarray(np.fmin(days, weeks))
+    days, weeks = range(1, DAYS_BACK + 1), range(7, 7 * WEEKS_BACK + 1, 7)
+    # A week ago may be one of the days, and is asked once.
+    found = {back: lowest(back) for back in sorted({*days, *weeks})}
+    return np.asarray(
+        np.fmin(_low([found[back] for back in days]), _low([found[back] for back in weeks]))
+    )
 
 
 def _low_so_far(slots: _Slots, days: FloatArray, step_s: int) -> FloatArray:
