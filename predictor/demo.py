@@ -20,7 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.series import ALL_REGIONS, SeriesKey
-from predictor.actuators.simulated import HpaSpec, SimulatedCluster, SimulatedRoute, WorkloadSpec
+from predictor.actuators.simulated import SimulatedCluster, SimulatedRoute
+from predictor.cluster_model.delays import FixedDelay
+from predictor.cluster_model.metric_pipeline import PipelineSpec
+from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.cluster import TargetKey
 from predictor.core.history import History
 from predictor.core.policy import ModulePolicy, Policy, RoutePolicy
@@ -29,9 +32,12 @@ from predictor.demo_report import ALONE, HELPED, ArmsRun, TargetTrack, print_tab
 from predictor.file_demand import file_demand
 from predictor.gather import Gatherer
 from predictor.sample_load import (
+    BOUNDS,
+    MODULE,
     PINNED_SHARE,
     REQUESTS_PER_RECORDED,
     SAMPLE_NAME,
+    TARGET_PER_POD_PER_S,
     SampleLoad,
     load_sample,
     sample_events,
@@ -41,18 +47,13 @@ from predictor.settings import GUIDE_REGIONS
 from predictor.web.report import ArmRow
 from streams.events import Catalog
 
-MODULE = "core"
 SHARES = {name: region.weight / 100 for name, region in GUIDE_REGIONS.items()}
-BOUNDS = {"us-east-1": (3, 20), "eu-west-1": (2, 15), "ap-southeast-1": (2, 10)}
-"""minReplicas and maxReplicas of Core in each region, as the scaling guide gives them."""
-TARGET_PER_POD_PER_S = 100.0
-"""The guide's target for Core, requests per second and pod."""
 POD_LIMIT_PER_S = TARGET_PER_POD_PER_S / 0.7
 """A pod at the guide's 70 % CPU target carries 100/s, so it can carry this much at most."""
 START_UP_S = 90.0
 """From creation to Ready; MPLP's guides promise less than two minutes."""
 LEARN_DAYS = 7
-TICK_S = 120
+TICK_S = 60
 DAY_S = 86_400
 
 
@@ -105,10 +106,10 @@ def new_cluster(start_s: float) -> SimulatedCluster:
     workloads = [
         WorkloadSpec(
             key=TargetKey(MODULE, region),
-            hpa=HpaSpec(low, high, TARGET_PER_POD_PER_S),
+            hpa=requests_hpa(low, high, TARGET_PER_POD_PER_S),
             pod_limit_per_s=POD_LIMIT_PER_S,
-            start_up_s=START_UP_S,
-            metric_counts_arrivals=True,
+            start_up=FixedDelay(START_UP_S),
+            pipeline=PipelineSpec(counts_arrivals=True),
         )
         for region, (low, high) in BOUNDS.items()
     ]
@@ -221,9 +222,9 @@ def _arms_run(world: _World) -> ArmsRun:
             f"The load: {SAMPLE_NAME}, each recorded request standing for {REQUESTS_PER_RECORDED}, "
             "spread evenly inside its minute and over the regions 50/30/20; one client in five is "
             "pinned to its region. Free to redistribute (Internet Traffic Archive).",
-            "The cluster: simulated, with a reactive HPA model (15 s sync, metric 30 s late, over "
-            "60 s and counting arrivals, tolerance 0.1, default behavior), pods Ready after "
-            f"{START_UP_S:.0f} s, target {TARGET_PER_POD_PER_S:.0f}/s per pod of at most "
+            "The cluster: simulated, with a twin of the Kubernetes HPA controller (15 s sync, "
+            "metric 30 s late, over 60 s and counting arrivals, default behavior), pods Ready "
+            f"after {START_UP_S:.0f} s, target {TARGET_PER_POD_PER_S:.0f}/s per pod of at most "
             f"{POD_LIMIT_PER_S:.0f}/s, bounds as in the MPLP scaling guide.",
             "A violation minute is a minute of one target in which Ready pods could not carry the "
             "demand or work was queued; pod-hours count starting pods too.",

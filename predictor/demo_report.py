@@ -114,7 +114,7 @@ def _chart(track: TargetTrack, run: ArmsRun) -> Chart:
         Line("demand", "#1b1f24", _whole(track.demand), width=1.2),
         Line("capacity, HPA alone", "#c1440e", _whole(track.capacity_alone), width=1.2),
         Line("capacity, with our floor", "#0b6e4f", _whole(track.capacity_helped), width=1.6),
-        Line("what the floor is sized for", "#2b7bba", _whole(track.floor_carries), (6, 4), 1.2),
+        Line("the floor, at the HPA's target", "#2b7bba", _whole(track.floor_carries), (6, 4), 1.2),
     ]
     shaded = [
         *_shaded(track.times_s, track.violated_alone, step_s, "rgba(193, 68, 14, .16)"),

@@ -24,6 +24,12 @@ REQUESTS_PER_RECORDED = 600
 module of today answers hundreds; 600 makes the busiest minute need most of the guide's 20 pods."""
 PINNED_SHARE = 0.2
 """The part of each region's clients that choose their region by header."""
+MODULE = "core"
+"""The module that the load is asked of."""
+BOUNDS = {"us-east-1": (3, 20), "eu-west-1": (2, 15), "ap-southeast-1": (2, 10)}
+"""minReplicas and maxReplicas of Core in each region, as the scaling guide gives them."""
+TARGET_PER_POD_PER_S = 100.0
+"""The guide's target for Core, requests per second and pod."""
 MINUTE_S = 60
 
 

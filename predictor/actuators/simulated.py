@@ -1,36 +1,38 @@
 """A cluster in event time behind the same port as the real one, for demos, tests and simulations.
 
 `advance` steps the world under a given demand; `observe`, `set_floor` and `set_weights` are the
-port. Deterministic: nothing is drawn at random. It must never read a clock, and never know what the
-service forecasts.
+port; the world itself is `predictor/cluster_model`. Chance is drawn from the specs' seeds alone. It
+must never read a clock, and never know what the service forecasts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
 from predictor.actuators.ownership import FIELD_MANAGER, HeldFloors
-from predictor.actuators.reactive_hpa import SYNC_S
-from predictor.actuators.simulated_workload import HpaSpec, Measures, Workload, WorkloadSpec
+from predictor.cluster_model.measures import Measures
+from predictor.cluster_model.nodes import NodePool, NodeSpec
+from predictor.cluster_model.readings import metric_targets
+from predictor.cluster_model.workload import Workload
+from predictor.cluster_model.workload_spec import OwnerHpa, WorkloadSpec
 from predictor.core.cluster import (
     Applied,
     ClusterView,
     DestinationView,
     FloorIntent,
     HpaView,
-    MetricTarget,
     NotApplied,
     Outcome,
     RouteView,
     TargetKey,
     WeightIntent,
 )
+from predictor.core.hpa_twin.spec import DEFAULT_FLAGS
 from predictor.core.reasons import Code, Reason
 
-__all__ = ["HpaSpec", "Measures", "SimulatedCluster", "SimulatedRoute", "WorkloadSpec"]
-
+SYNC_S = DEFAULT_FLAGS.sync_s
 OWNER = "owner"
 """The manager that declared the simulated HPAs."""
 
@@ -62,6 +64,9 @@ class _Record:
 class SimulatedCluster:
     """Targets and default routes from `start_s` on; see `Cluster` for the port's promises.
 
+    `nodes` by region are shared by the region's workloads; the others have their own, or endless
+    room, as their specs say.
+
     A floor takes effect at once, as an edit of the spec does in Kubernetes 1.37; everything else
     happens at the HPA's sync, on a grid of `SYNC_S`.
     """
@@ -71,10 +76,18 @@ class SimulatedCluster:
         workloads: Iterable[WorkloadSpec],
         start_s: float,
         routes: Iterable[SimulatedRoute] = (),
+        nodes: Mapping[str, NodeSpec] | None = None,
     ) -> None:
         self.now_s = start_s
         self._start_s = start_s
-        self._workloads = {spec.key: Workload(spec) for spec in workloads}
+        self._nodes = {
+            region: NodePool(spec, start_s, place)
+            for place, (region, spec) in enumerate((nodes or {}).items())
+        }
+        self._workloads = {
+            spec.key: Workload(spec, start_s, self._nodes.get(spec.key.region))
+            for spec in workloads
+        }
         self._configured = tuple(self._workloads)
         self._records = {key: _Record(f"hpa-{key.module}-{key.region}") for key in self._workloads}
         self._baselines = {key: one.floor for key, one in self._workloads.items()}
@@ -100,7 +113,7 @@ class SimulatedCluster:
             for workload, rate in pairs:
                 workload.serve(self.now_s, end_s, rate)
                 if end_s == sync_s:
-                    workload.reconcile(end_s)
+                    workload.sync(end_s)
             self.now_s = end_s
 
     def workload(self, key: TargetKey) -> Workload:
@@ -109,7 +122,11 @@ class SimulatedCluster:
 
     def measures(self, key: TargetKey) -> Measures:
         """A copy of what has been counted for the target so far."""
-        return replace(self._workloads[key].measures)
+        return self._workloads[key].measures.copy()
+
+    def nodes(self, region: str) -> NodePool:
+        """The nodes that the region's workloads share."""
+        return self._nodes[region]
 
     def weights(self, module: str) -> dict[str, int]:
         """The module's default-route weights by region."""
@@ -118,12 +135,12 @@ class SimulatedCluster:
     def owner_edits(self, key: TargetKey, replicas_min: int, replicas_max: int) -> None:
         """The owner declares other bounds, as a person or a repository would at any time."""
         workload, record = self._workloads[key], self._records[key]
-        bounds = replace(workload.spec.hpa, replicas_min=replicas_min, replicas_max=replicas_max)
+        bounds = OwnerHpa(replicas_min, replicas_max, workload.spec.hpa.spec)
         self._baselines[key] = workload.floor = bounds.replicas_min
         workload.replicas_max = bounds.replicas_max
         record.version += 1
         record.owner = OWNER
-        workload.reconcile(self.now_s)
+        workload.sync(self.now_s)
 
     def recreate(self, key: TargetKey) -> None:
         """The owner deletes the HPA and makes the same one anew; the pods go on."""
@@ -131,11 +148,12 @@ class SimulatedCluster:
         version = record.version + 1
         self._records[key] = _Record(f"{record.uid}-{version}", version)
         workload.floor = self._baselines[key]
-        workload.reconcile(self.now_s)
+        workload.replace_hpa()
+        workload.sync(self.now_s)
 
     def remove(self, key: TargetKey) -> None:
         """The owner deletes the HPA and its Deployment; the target stays configured."""
-        del self._workloads[key]
+        self._workloads.pop(key).delete(self.now_s)
 
     async def observe(self) -> ClusterView:
         """All targets and routes; a removed target is a problem."""
@@ -155,7 +173,7 @@ class SimulatedCluster:
         record.version += 1
         record.owner = FIELD_MANAGER
         self._held.note(record.uid)
-        workload.reconcile(self.now_s)
+        workload.sync(self.now_s)
         return Applied(str(record.version))
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
@@ -196,14 +214,7 @@ class SimulatedCluster:
         )
 
     def _view(self, key: TargetKey, workload: Workload) -> HpaView:
-        record, hpa = self._records[key], workload.spec.hpa
-        metric = MetricTarget(
-            kind="Pods",
-            name=hpa.metric,
-            target_type="AverageValue",
-            target=hpa.target_per_pod_per_s,
-            current=workload.metric_per_pod,
-        )
+        record = self._records[key]
         return HpaView(
             key=key,
             namespace=key.region,
@@ -217,7 +228,7 @@ class SimulatedCluster:
             ready_replicas=workload.ready,
             baseline_replicas=self._baselines[key],
             floor_manager=record.owner,
-            metrics=(metric,),
+            metrics=metric_targets(workload.spec.hpa.spec, workload.observation),
         )
 
 

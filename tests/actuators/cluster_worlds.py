@@ -16,7 +16,8 @@ import yaml
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.actuators.kubernetes import KubernetesCluster
 from predictor.actuators.port import Cluster
-from predictor.actuators.simulated import HpaSpec, SimulatedCluster, SimulatedRoute, WorkloadSpec
+from predictor.actuators.simulated import SimulatedCluster, SimulatedRoute
+from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.cluster import (
     FloorIntent,
     HpaView,
@@ -67,7 +68,11 @@ class SimulatedWorld:
     def __init__(self) -> None:
         self.key = TargetKey("core", "us-east-1")
         self._simulated = SimulatedCluster(
-            [WorkloadSpec(self.key, HpaSpec(FLOOR, REPLICAS_MAX, 100.0), pod_limit_per_s=143.0)],
+            [
+                WorkloadSpec(
+                    self.key, requests_hpa(FLOOR, REPLICAS_MAX, 100.0), pod_limit_per_s=143.0
+                )
+            ],
             start_s=0.0,
             routes=[SimulatedRoute("core", HOME_WEIGHTS)],
         )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictor.actuators.simulated import HpaSpec, SimulatedCluster, SimulatedRoute, WorkloadSpec
-from predictor.actuators.simulated_workload import Workload
+from predictor.actuators.simulated import SimulatedCluster, SimulatedRoute
+from predictor.cluster_model.delays import FixedDelay
+from predictor.cluster_model.nodes import NodeSpec
+from predictor.cluster_model.workload import Workload
+from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.cluster import Applied, TargetKey
 from tests.actuators.cluster_worlds import a_floor_intent, the_hpa
+from tests.cluster_model.workload_builders import a_metric, an_hpa_of
 
 KEY = TargetKey("core", "us-east-1")
 
 
 def a_spec(replicas_min: int = 4, replicas_max: int = 20, start_up_s: float = 60.0) -> WorkloadSpec:
-    hpa = HpaSpec(replicas_min, replicas_max, target_per_pod_per_s=100.0)
-    return WorkloadSpec(KEY, hpa, pod_limit_per_s=150.0, start_up_s=start_up_s)
+    hpa = requests_hpa(replicas_min, replicas_max, target_per_pod_per_s=100.0)
+    return WorkloadSpec(KEY, hpa, pod_limit_per_s=150.0, start_up=FixedDelay(start_up_s))
 
 
 def a_cluster(spec: WorkloadSpec | None = None) -> SimulatedCluster:
@@ -143,6 +149,39 @@ def test_time_does_not_run_backwards() -> None:
 
     with pytest.raises(ValueError, match="time runs"):
         cluster.advance(15.0, {})
+
+
+async def test_a_view_shows_every_metric_of_the_hpa_with_its_reading() -> None:
+    cpu = a_metric("Resource", "cpu", type="Utilization", averageUtilization=70)
+    rate = a_metric("Pods", "mplp_requests_per_second", type="AverageValue", averageValue="100")
+    queue = a_metric("Object", "queue_length", type="Value", value="100")
+    spec = WorkloadSpec(KEY, an_hpa_of(cpu, rate, queue), pod_limit_per_s=150.0)
+    cluster = a_cluster(spec)
+    run(cluster, 300.0, 360.0)
+
+    metrics = (await the_hpa(cluster)).metrics
+
+    assert [(one.kind, one.name, one.target, one.current) for one in metrics] == [
+        ("Resource", "cpu", 70.0, 63.0),
+        ("Pods", "mplp_requests_per_second", 100.0, 90.0),
+        ("Object", "queue_length", 100.0, 0.0),
+    ]
+
+
+async def test_workloads_of_a_region_share_its_nodes() -> None:
+    # 4 pods each on nodes of 10: two more find room, the third waits for a node
+    keys = [KEY, TargetKey("plan", KEY.region)]
+    specs = [replace(a_spec(), key=key) for key in keys]
+    nodes = {KEY.region: NodeSpec(10, provisioning=FixedDelay(600.0))}
+    cluster = SimulatedCluster(specs, 0.0, nodes=nodes)
+
+    await cluster.set_floor(a_floor_intent(await the_hpa(cluster), 7))
+    cluster.advance(300.0, {})
+    assert (cluster.workload(KEY).ready, cluster.workload(KEY).starting) == (6, 1)
+    cluster.remove(keys[1])
+    cluster.advance(375.0, {})
+
+    assert cluster.workload(KEY).ready == 7
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 from predictor.actuators.port import ClusterUnreachable
-from predictor.actuators.simulated import HpaSpec, SimulatedCluster, WorkloadSpec
+from predictor.actuators.simulated import SimulatedCluster
 from predictor.clock import EventClock
+from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.audit import decode_record
 from predictor.core.cluster import ClusterView, TargetKey
 from predictor.core.reasons import Code
@@ -37,7 +38,7 @@ class ClusterThatFailsAtFirst(SimulatedCluster):
     """Unreachable for the first reads, then there."""
 
     def __init__(self, failures: int) -> None:
-        spec = WorkloadSpec(KEY, HpaSpec(3, 20, 100.0), pod_limit_per_s=143.0)
+        spec = WorkloadSpec(KEY, requests_hpa(3, 20, 100.0), pod_limit_per_s=143.0)
         super().__init__([spec], START_S)
         self.failures = failures
 
@@ -142,7 +143,8 @@ async def test_event_time_drives_the_ticks_and_raises_the_floor() -> None:
     await task
 
     assert world.snapshot.ticks >= 4
-    assert world.cluster.workload(KEY).floor >= 9
+    # 900/s at 120/s each: the 100/s of the HPA times the default pod_load_ratio
+    assert world.cluster.workload(KEY).floor >= 8
     assert world.snapshot.decisions["Applied", "applied"] >= 1
     assert world.snapshot.watermark_s == world.at_s
 

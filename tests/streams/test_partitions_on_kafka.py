@@ -15,7 +15,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from predictor.actuators.simulated import HpaSpec, SimulatedCluster, WorkloadSpec
+from predictor.actuators.simulated import SimulatedCluster
+from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.cluster import TargetKey
 from predictor.core.reasons import Code
 from predictor.current_model import CurrentModel
@@ -190,7 +191,7 @@ async def decided_until_known(reader: DemandReader, load: Load, now_s: float) ->
         telemetry_handback_after_s=1e6,
     )
     key = TargetKey(MODULES[0], REGIONS[0])
-    cluster = SimulatedCluster([WorkloadSpec(key, HpaSpec(2, 40, 0.1), 1.0)], now_s)
+    cluster = SimulatedCluster([WorkloadSpec(key, requests_hpa(2, 40, 0.1), 1.0)], now_s)
     cluster.workload(key).floor = 6
     records: list[bytes] = []
     service = Service(
