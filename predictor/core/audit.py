@@ -19,8 +19,8 @@ from predictor.core.inputs import Inputs
 from predictor.core.policy import Policy
 from predictor.core.state import State
 
-RECORD_VERSION = 2
-"""1 knew no lag of the telemetry, and so no limit of it."""
+RECORD_VERSION = 3
+"""1 knew no lag of the telemetry, and so no limit of it; 2 no planned load of a pod."""
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 """A longer record is refused unread. Ten thousand targets make about 20 MB."""
 
@@ -74,7 +74,11 @@ def decode_record(body: bytes) -> Record:
 
 def replay(body: bytes) -> bytes:
     """Make the recorded decision again; equal to `body` when the record explains the decision."""
-    record = decode_record(body)
-    decision, _ = decide(record.inputs, record.policy, record.state, record.decision.made_at_s)
+    return made_again(decode_record(body))[0]
+
+
+def made_again(record: Record) -> tuple[bytes, State]:
+    """The record with its decision made anew, as bytes, and the state after that decision."""
+    decision, after = decide(record.inputs, record.policy, record.state, record.decision.made_at_s)
     outcomes = [(row.key, row.outcome) for row in record.outcomes]
-    return encode_record(record.inputs, record.policy, record.state, decision, outcomes)
+    return encode_record(record.inputs, record.policy, record.state, decision, outcomes), after

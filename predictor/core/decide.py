@@ -41,6 +41,7 @@ def decide(inputs: Inputs, policy: Policy, state: State, now_s: float) -> tuple[
 
     Whether anything is carried out is not decided here: in shadow the intents are only recorded.
     """
+    now_s = float(now_s)  # a whole number is written otherwise, and the record read back as this
     number = state.number + 1
     targets = lay_out(inputs, policy)
     share_now = shares_now(targets, inputs.cluster.routes, policy)
@@ -108,7 +109,8 @@ def _look(
 
 def _size(targets: Targets, rates: RatesPerPod, routed: Routed) -> Sized:
     """Replicas for the forecast and for what is seen, before any guardrail."""
-    share, rate = routed.share_sized, rates.rate_per_s
+    share = routed.share_sized
+    rate = rates.rate_per_s * targets.policy.pod_load_ratio
     peak = targets.peak.at(share)
     path = np.fmax(targets.path.at(share), peak)
     observed = np.fmax(targets.complete.at(share), targets.provisional.at(share))
@@ -153,6 +155,8 @@ def _facts(
         floor_now=targets.floor_now,
         baseline=targets.baseline,
         replicas_max=targets.max_replicas,
+        replicas=targets.replicas,
+        asked_by_metrics=targets.asked_by_metrics,
         raised_at_s=memory.raised_at_s,
         released_at_s=memory.released_at_s,
         demand_known=np.isfinite(targets.complete.own + targets.complete.unpinned),

@@ -92,6 +92,7 @@ class _Row(NamedTuple):
     lead_time_s: float
     hold_s: float
     rate_per_s: float
+    planned_rate_per_s: float
     demand_per_s: float
     observed_per_s: float
     peak_per_s: float
@@ -129,6 +130,7 @@ def _rows(
         leads.lead_time_s,
         targets.policy.hold_s,
         rates.rate_per_s,
+        rates.rate_per_s * targets.policy.pod_load_ratio,
         sized.demand_per_s,
         sized.observed_per_s,
         sized.peak_per_s,
@@ -206,7 +208,7 @@ def _causes(row: _Row, forecast_reason: tuple[str, str]) -> tuple[Reason, ...]:
 
 
 def _cause(row: _Row) -> Reason:
-    needed, each = row.needed, f"replicas at {row.rate_per_s:.1f}/s each"
+    needed, each = row.needed, f"replicas at {row.planned_rate_per_s:.1f}/s each"
     if row.for_path > max(needed, row.baseline) and needed < row.floor_now:
         return Reason(
             Code.FORECAST_PEAK,

@@ -30,16 +30,20 @@ BASELINE_UNKNOWN = 0
 class Facts:
     """What the rules may look at; arrays of shape (n,), replicas or epoch seconds (NaN: never).
 
-    `incomplete` says what telemetry is missing (empty: nothing); `demand_known` is False where no
-    whole step of a row's demand is known. `lag_s` is the age of the newest demand that is whole,
-    never less than `telemetry_age_s`, and `slowest` the input that it waits for. Before the first
-    report `telemetry_seen` is False and both ages count from the start.
+    `replicas` is the Deployment's `spec.replicas`, `asked_by_metrics` what the HPA's own metrics
+    ask for as far as its status says. `incomplete` says what telemetry is missing (empty: nothing);
+    `demand_known` is False where no whole step of a row's demand is known. `lag_s` is the age of
+    the newest demand that is whole, never less than `telemetry_age_s`, and `slowest` the input that
+    it waits for. Before the first report `telemetry_seen` is False and both ages count from the
+    start.
     """
 
     now_s: float
     floor_now: IntArray
     baseline: IntArray
     replicas_max: IntArray
+    replicas: IntArray
+    asked_by_metrics: IntArray
     raised_at_s: FloatArray
     released_at_s: FloatArray
     demand_known: BoolArray
@@ -163,6 +167,19 @@ def limit_step_up(wish: IntArray, facts: Facts) -> IntArray:
     return np.minimum(wish, np.maximum(highest, facts.floor_now))
 
 
+def metrics_that_ask_more_go_first(wish: IntArray, facts: Facts) -> IntArray:
+    """A raise above the running replicas takes one sync from the HPA's metrics.
+
+    The controller jumps to minReplicas before it looks at any metric (v1.37, `horizontal.go`,
+    `reconcileAutoscaler`), so a jump to less than they ask for would leave fewer pods for a sync
+    than no floor would. Then the floor goes no further than the pods there are.
+    """
+    asked = np.minimum(facts.asked_by_metrics, facts.replicas_max)
+    falls_short = (wish > facts.replicas) & (wish < asked)
+    least = np.minimum(np.maximum(facts.floor_now, facts.replicas), wish)
+    return np.where(falls_short, least, wish)
+
+
 def release_in_steps(wish: IntArray, facts: Facts) -> IntArray:
     """An HPA follows a lowered floor in one step, so the floor is lowered in small ones."""
     is_early = facts.now_s - facts.released_at_s < facts.policy.release_interval_s
@@ -237,6 +254,14 @@ def _say_step_up(row: int, wish: int, allowed: int, facts: Facts) -> str:
     )
 
 
+def _say_metrics_first(row: int, wish: int, allowed: int, facts: Facts) -> str:
+    asked, replicas = int(facts.asked_by_metrics[row]), int(facts.replicas[row])
+    return (
+        f"the HPA's metrics ask for {asked} replicas of {replicas}; a floor of {wish} would take "
+        f"one sync from them; held {allowed}"
+    )
+
+
 def _say_release(row: int, wish: int, allowed: int, facts: Facts) -> str:
     floor = int(facts.floor_now[row])
     if allowed < floor:
@@ -288,6 +313,7 @@ GUARDRAILS: tuple[Guardrail, ...] = (
     Guardrail(Code.WARMING_UP, warming_up_never_lowers, _say_warming_up),
     Guardrail(Code.HELD_AFTER_RAISE, hold_after_raise, _say_held),
     Guardrail(Code.STEP_UP_LIMITED, limit_step_up, _say_step_up),
+    Guardrail(Code.METRICS_ASK_MORE, metrics_that_ask_more_go_first, _say_metrics_first),
     Guardrail(Code.RELEASE_IN_STEPS, release_in_steps, _say_release),
     Guardrail(Code.BELOW_BASELINE, never_below_baseline, _say_below_baseline),
     Guardrail(Code.ABOVE_MAX_REPLICAS, stay_within_max, _say_above_max),

@@ -19,32 +19,38 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     quantile: float = 0.9
     """The quantile of the window's peak that the floor carries; one of `QUANTILE_LEVELS`."""
-    hold_s: float = 600.0
-    """How long the window is. Twice the HPA's default downscale stabilisation of 300 s."""
+    hold_s: float = 120.0
+    """How long the window is: some decisions long, because the next ones look further. Longer
+    windows cost pods for every burst that passes (docs/decisions/0011)."""
     lead_time_default_s: float = 120.0
     """Used until three raises were measured; MPLP asks for scale-up in under 2 minutes."""
     lead_time_max_s: float = 900.0
     """A raise that is not Ready by then was blocked, and teaches nothing about the lead time."""
     rate_per_pod_per_s: float | None = None
     """Demand one Ready pod carries at the HPA's own target; None: read from the HPA's metrics."""
+    pod_load_ratio: float = 1.2
+    """What a pod of the floor is planned to carry, as a share of the rate per pod: 1 plans for the
+    HPA's own target, 1.2 uses half of the headroom that a target of 70 % leaves. The quantile says
+    how rarely more comes; planning idle pods on top of it pays twice (docs/decisions/0011)."""
     replicas_min: int | None = None
     """The baseline where the owner's is not known any more, because the field holds our value."""
-    # The HPA's own default scaleUp policies: 100 % or 4 pods in 15 s, whichever is more
-    # (kubernetes.io, Horizontal Pod Autoscaling, "Default Behavior"). A floor bypasses them, so the
-    # service keeps them itself.
+    # The HPA's own default scaleUp policies: 100 % or 4 pods, whichever is more (kubernetes.io,
+    # Horizontal Pod Autoscaling, "Default Behavior"). A floor bypasses them, so the service keeps
+    # them itself, every second sync: a sync that jumps to a raised floor hears no metric.
     step_up_ratio_max: float = 1.0
     """Largest raise in one step, as a share of the floor."""
     step_up_replicas_max: int = 4
     """A raise of this many replicas is always allowed in one step."""
-    step_up_interval_s: float = 15.0
+    step_up_interval_s: float = 30.0
     """Least time between two raises."""
     # A lowered minReplicas is not stabilised: the HPA falls in one step (measured, v1.37.2).
     release_step_ratio: float = 0.25
     """Largest release in one step, as a share of the floor, rounded up to a whole replica."""
     release_interval_s: float = 60.0
     """Least time between two releases; the period of the HPA's usual scaleDown policy."""
-    hold_after_raise_s: float = 300.0
-    """No release sooner than this after a raise: the HPA's default downscale stabilisation."""
+    hold_after_raise_s: float = 315.0
+    """No release sooner than this after a raise: the HPA's default downscale stabilisation, and the
+    one sync in which it heard no metric."""
 
     def __post_init__(self) -> None:
         _refuse(
@@ -59,6 +65,7 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 self.rate_per_pod_per_s is not None and not 0 < self.rate_per_pod_per_s < 1e9,
                 "rate_per_pod_per_s must be above 0",
             ),
+            (not 0.5 <= self.pod_load_ratio <= 2, "pod_load_ratio must lie in 0.5..2"),
             (
                 self.replicas_min is not None and not 1 <= self.replicas_min <= 100_000,
                 "replicas_min must be at least 1",
@@ -83,6 +90,7 @@ class ModuleOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lead_time_default_s: float | None = None
     lead_time_max_s: float | None = None
     rate_per_pod_per_s: float | None = None
+    pod_load_ratio: float | None = None
     replicas_min: int | None = None
     step_up_ratio_max: float | None = None
     step_up_replicas_max: int | None = None

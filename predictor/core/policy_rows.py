@@ -28,6 +28,7 @@ class PolicyRows:
     lead_time_default_s: FloatArray
     lead_time_max_s: FloatArray
     rate_per_pod_per_s: FloatArray
+    pod_load_ratio: FloatArray
     replicas_min: FloatArray
     step_up_ratio_max: FloatArray
     step_up_replicas_max: FloatArray

@@ -32,6 +32,8 @@ class Code(enum.StrEnum):
     """More was wanted than the HPA's maxReplicas."""
     STEP_UP_LIMITED = "StepUpLimited"
     """The raise was larger, or came sooner, than one step may be."""
+    METRICS_ASK_MORE = "MetricsAskMore"
+    """The HPA's own metrics ask for more than the raise would reach, so they go first."""
     RELEASE_IN_STEPS = "ReleaseInSteps"
     """The release was larger, or came sooner, than one step may be."""
     HELD_AFTER_RAISE = "HeldAfterRaise"
@@ -46,6 +48,8 @@ class Code(enum.StrEnum):
     """Nobody knows what the owner declared, so nothing may be lowered."""
     BELOW_BASELINE = "BelowBaseline"
     """Less was wanted than the owner's own minReplicas."""
+    SCALE_UP_BUDGET = "ScaleUpBudget"
+    """The HPA counts our raise among its scale-ups, so its metrics may add less for a while."""
     WARMING_UP = "WarmingUp"
     """The service started too recently: the first decision changes nothing, then none lowers."""
 

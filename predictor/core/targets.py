@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.series import ALL_REGIONS, FloatArray
+from predictor.core.asked_by_metrics import asked_by_metrics
 from predictor.core.cluster import HpaView, TargetKey
 from predictor.core.guardrails import BASELINE_UNKNOWN, BoolArray, IntArray
 from predictor.core.inputs import Inputs
@@ -59,7 +60,9 @@ class Targets:
     complete: Demand
     provisional: Demand
     floor_now: IntArray
+    replicas: IntArray
     ready_replicas: IntArray
+    asked_by_metrics: IntArray
     max_replicas: IntArray
     baseline: IntArray
 
@@ -106,6 +109,8 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
         complete=demand(inputs.complete_per_s),
         provisional=demand(inputs.provisional_per_s),
         floor_now=_replicas([hpa.min_replicas if hpa else 0 for hpa in hpas]),
+        replicas=_replicas([hpa.spec_replicas if hpa else 0 for hpa in hpas]),
+        asked_by_metrics=_replicas([asked_by_metrics(hpa) if hpa else 0 for hpa in hpas]),
         ready_replicas=_replicas([hpa.ready_replicas if hpa else 0 for hpa in hpas]),
         max_replicas=_replicas([hpa.max_replicas if hpa else 0 for hpa in hpas]),
         baseline=_baselines(hpas, rows),

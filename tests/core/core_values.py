@@ -20,7 +20,7 @@ from predictor.core.cluster import (
 from predictor.core.decide import decide
 from predictor.core.decision import Decision
 from predictor.core.inputs import Inputs
-from predictor.core.policy import Policy
+from predictor.core.policy import ModulePolicy, Policy
 from predictor.core.state import State, new_state
 from streams.demand import DemandCell, DemandPart, Progress
 from streams.gaps import Gaps
@@ -120,8 +120,9 @@ def some_inputs(
 
 
 def a_policy(**changes: Any) -> Policy:
-    """The default policy without a warm-up, unless a test is about it."""
-    return Policy(**{"warm_up_s": 0.0, **changes})
+    """The default policy without a warm-up, a pod planned for the HPA's own target."""
+    defaults = ModulePolicy(pod_load_ratio=1.0)
+    return Policy(**{"warm_up_s": 0.0, "defaults": defaults, **changes})
 
 
 def warm_state(inputs: Inputs, policy: Policy, now_s: float = NOW_S - 3600.0) -> State:

@@ -42,7 +42,7 @@ def test_a_forecast_ramp_raises_the_floor_before_demand_arrives() -> None:
     floors = []
     for tick in range(20):
         inputs = some_inputs([hpa], peak=200.0 + 60.0 * tick, demand=200.0)
-        decision, state = decide(inputs, policy, state, NOW_S + 15 * tick)
+        decision, state = decide(inputs, policy, state, NOW_S + 30 * tick)
         floor = decision.floors[0].floor
         assert floor is not None
         hpa = an_hpa(min_replicas=floor, spec_replicas=floor, ready_replicas=floor)
@@ -60,7 +60,7 @@ def test_the_reason_says_the_numbers() -> None:
     assert row.reasons == (
         Reason(
             Code.FORECAST_PEAK,
-            "the 0.9 quantile of the peak 120 to 720 s ahead is 640.0/s: 7 replicas at 100.0/s "
+            "the 0.9 quantile of the peak 120 to 240 s ahead is 640.0/s: 7 replicas at 100.0/s "
             "each",
         ),
     )
@@ -175,7 +175,7 @@ def test_in_shadow_the_record_shows_where_the_floor_would_stand() -> None:
         rows.append(decision.floors[0])
 
     assert [row.floor for row in rows] == [7] * 6  # the cluster still shows 3
-    assert [row.floor_shadow for row in rows] == [7, 14, 18, 18, 18, 18]
+    assert [row.floor_shadow for row in rows] == [7, 7, 14, 14, 18, 18]
 
 
 def test_a_floor_moved_by_someone_else_is_where_we_start_from() -> None:
@@ -214,7 +214,9 @@ def test_a_routed_region_is_sized_for_its_share_and_its_pinned_demand() -> None:
 def test_pods_come_before_traffic_and_leave_after_it() -> None:
     # At 50 points the first region would need 22 pods and has at most 20.
     peak = {SeriesKey("core", US): 200.0, SeriesKey("core", ALL_REGIONS): 2000.0}
-    crowded = msgspec.structs.replace(ROUTED, defaults=ModulePolicy(rate_per_pod_per_s=55.0))
+    crowded = msgspec.structs.replace(
+        ROUTED, defaults=ModulePolicy(rate_per_pod_per_s=55.0, pod_load_ratio=1.0)
+    )
 
     waiting = decided(routed_inputs(HOME, ready=3, peak=peak, demand=peak), crowded)
     moving = decided(routed_inputs(HOME, ready=15, peak=peak, demand=peak), crowded)

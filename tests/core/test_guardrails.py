@@ -23,6 +23,8 @@ def facts(floor_now: int = 8, rows: int = 1, **changes: Any) -> Facts:
         "floor_now": np.full(rows, floor_now),
         "baseline": np.full(rows, 3),
         "replicas_max": np.full(rows, 20),
+        "replicas": np.full(rows, floor_now),
+        "asked_by_metrics": np.zeros(rows, np.int64),
         "raised_at_s": np.full(rows, np.nan),
         "released_at_s": np.full(rows, np.nan),
         "demand_known": np.full(rows, True),
@@ -69,8 +71,17 @@ AGO_30 = np.array([NOW_S - 30])
             facts(raised_at_s=AGO_5),
             8,
             Code.STEP_UP_LIMITED,
-            "wanted 14 replicas, raised to 8 5 s ago, raises are 15 s apart",
+            "wanted 14 replicas, raised to 8 5 s ago, raises are 30 s apart",
             id="two raises keep their distance",
+        ),
+        pytest.param(
+            12,
+            facts(asked_by_metrics=np.array([16])),
+            8,
+            Code.METRICS_ASK_MORE,
+            "the HPA's metrics ask for 16 replicas of 8; a floor of 12 would take one sync from "
+            "them; held 8",
+            id="metrics that ask for more than a raise go first",
         ),
         pytest.param(
             3,
@@ -93,7 +104,7 @@ AGO_30 = np.array([NOW_S - 30])
             facts(raised_at_s=AGO_30),
             8,
             Code.HELD_AFTER_RAISE,
-            "raised 30 s ago, held for 300 s; wanted 7, held 8",
+            "raised 30 s ago, held for 315 s; wanted 7, held 8",
             id="a raise is held for a while",
         ),
         pytest.param(

@@ -92,7 +92,7 @@ def test_unpinned_demand_waits_for_the_slowest_region() -> None:
     window = horizon(keys, policy, new_state(), age_s=40.0)
 
     assert window.lead_s.tolist() == [160.0, 340.0, 160.0, 340.0]
-    assert window.hold_s.tolist() == [600.0] * 4
+    assert window.hold_s.tolist() == [120.0] * 4
 
 
 def test_a_horizon_knows_only_what_its_own_target_measured() -> None:

@@ -36,7 +36,7 @@ def test_rows_say_the_same_as_the_policy() -> None:
 
     assert rows.quantile.tolist() == [policy.of(*key).quantile for key in keys]
     assert rows.replicas_min.tolist()[2] == 2
-    assert rows.hold_s.tolist() == [600.0, 600.0, 600.0]
+    assert rows.hold_s.tolist() == [120.0, 120.0, 120.0]
 
 
 def test_every_setting_can_be_set_for_one_module_and_is_a_row() -> None:
