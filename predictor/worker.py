@@ -35,7 +35,7 @@ from predictor.settings import Settings
 from predictor.telemetry import PredictorCollector, Snapshot, configure_logging
 from predictor.tick_loop import TickLoop
 from predictor.web.probe_server import ProbeServer
-from predictor.web.probes import CurrentChecks
+from predictor.web.probes import CurrentChecks, LatestRecord
 from predictor.wiring import (
     cluster_settings,
     kafka_connection,
@@ -78,14 +78,14 @@ async def _run(settings: Settings, ready_file: Path | None) -> None:
         loop.add_signal_handler(number, stopping.set)
     # A fault in it is the operator's, and told before any broker is waited for.
     _calendar(settings)
-    checks, registry = CurrentChecks(), CollectorRegistry()
+    checks, registry, latest = CurrentChecks(), CollectorRegistry(), LatestRecord()
     # Before the broker is asked: a worker that waits for it is alive and must not be restarted.
-    probes = ProbeServer(settings.http, checks, registry)
+    probes = ProbeServer(settings.http, checks, registry, latest)
     probes.start()
     try:
         partitions = await _demand_partitions(settings, stopping)
         if partitions:
-            parts = _parts(settings, partitions, ready_file, checks, registry)
+            parts = _parts(settings, partitions, ready_file, checks, registry, latest=latest)
             await _until_stopped(parts, stopping)
     finally:
         probes.stop()
@@ -163,6 +163,8 @@ async def _parts(
     ready_file: Path | None,
     checks: CurrentChecks,
     registry: CollectorRegistry,
+    *,
+    latest: LatestRecord,
 ) -> AsyncIterator[set[asyncio.Task[None]]]:
     """Start sources and service, show them to the probes; end them in the data's own order."""
     connection = kafka_connection(settings)
@@ -188,7 +190,7 @@ async def _parts(
         gatherer=gatherer,
         policy=settings.policy(),
         mode=settings.mode,
-        record=lambda record: audit.put(settings.region, record),
+        record=_recorder(settings, audit, latest),
     )
     ticks = TickLoop(
         settings,
@@ -216,6 +218,18 @@ async def _parts(
         for one in watchers:
             one.stop()
         await _end(tasks, [tables.stop, audit.close, cluster.close])
+
+
+def _recorder(
+    settings: Settings, audit: AuditTopic, latest: LatestRecord
+) -> Callable[[bytes], None]:
+    """To the topic, and to whoever asks for the newest."""
+
+    def record(body: bytes) -> None:
+        latest.body = body
+        audit.put(settings.region, body)
+
+    return record
 
 
 def _new_model(settings: Settings, events: CurrentEvents | None) -> CurrentModel:

@@ -11,7 +11,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from predictor.settings import HttpSettings
-from predictor.web.probes import Checks, probe_app
+from predictor.web.probes import Checks, LatestRecord, probe_app
 
 STOP_TIMEOUT_S = 5.0
 
@@ -19,9 +19,15 @@ STOP_TIMEOUT_S = 5.0
 class ProbeServer:
     """One uvicorn server in a daemon thread; off the main thread it leaves signals alone."""
 
-    def __init__(self, settings: HttpSettings, checks: Checks, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        checks: Checks,
+        registry: CollectorRegistry,
+        latest: LatestRecord | None = None,
+    ) -> None:
         config = uvicorn.Config(
-            probe_app(checks, registry),
+            probe_app(checks, registry, latest),
             host=settings.host,
             port=settings.port,
             log_level="warning",

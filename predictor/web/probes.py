@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics` over HTTP.
+"""`/livez`, `/readyz`, `/metrics` and `/decisions/latest` over HTTP.
 
 `predictor/worker.py` starts it. Live means that the loop turned lately; ready means that partitions
 are assigned, their history is back and the cluster answers. The two must never be the same check:
@@ -57,8 +57,17 @@ class CurrentChecks:
         return self.now.ready()
 
 
-def probe_app(checks: Checks, registry: CollectorRegistry) -> Starlette:
-    """The ASGI app with its three routes."""
+class LatestRecord:
+    """The newest audit record's bytes, and no other's; set by the worker, read by the server."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+
+
+def probe_app(
+    checks: Checks, registry: CollectorRegistry, latest: LatestRecord | None = None
+) -> Starlette:
+    """The ASGI app with its four routes; `latest` is what `/decisions/latest` gives."""
 
     async def livez(_: Request) -> Response:
         return _answer(checks.live)
@@ -69,8 +78,19 @@ def probe_app(checks: Checks, registry: CollectorRegistry) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def decisions_latest(_: Request) -> Response:
+        body = None if latest is None else latest.body
+        if body is None:
+            return PlainTextResponse("no decision has been made yet\n", status_code=404)
+        return Response(body, media_type="application/json")
+
     return Starlette(
-        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            Route("/decisions/latest", decisions_latest),
+        ]
     )
 
 

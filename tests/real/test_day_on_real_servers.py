@@ -53,7 +53,8 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     answers: list[httpx.Response] = []
 
     def look() -> None:
-        answers[:] = [asked(tmp_path / "live.yaml", path) for path in ("/readyz", "/metrics")]
+        paths = ("/readyz", "/metrics", "/decisions/latest")
+        answers[:] = [asked(tmp_path / "live.yaml", path) for path in paths]
 
     run = await play_day(own_kafka_broker, plane, tmp_path, before_the_end=look)
 
@@ -70,7 +71,7 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     assert run.floors[-1] < max(run.floors), "the floor is released after the day"
     assert owners_words(plane) == before
 
-    ready, metrics = answers
+    ready, metrics, latest = answers
     assert (ready.status_code, ready.text) == (200, "[+]partitions ok\n[+]cluster ok\n")
     families = {one.name: one for one in text_string_to_metric_families(metrics.text)}
     events = {s.labels["outcome"]: s.value for s in families["mplp_predictor_events"].samples}
@@ -82,3 +83,4 @@ async def test_the_floor_rises_before_the_ramp_and_pods_are_ready_when_demand_ne
     acted = [body for body in run.records if decode_record(body).decision.floor_intents]
     assert acted, "every change is on the audit topic"
     assert all(replay(body) == body for body in acted[:20])
+    assert replay(latest.content) == latest.content
