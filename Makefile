@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo demo-live test test-unit lint format bench bench-forecast bench-streams soak rig rigs lock clean
+.PHONY: help setup demo demo-live test test-unit lint format bench bench-forecast bench-control bench-streams soak rig rigs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench: setup ## Forecast and control benchmarks, as JSON under build/bench
 
 bench-forecast: setup ## Our forecast next to peers on load traces; TRACES="FILE[:SERIES] ..." OPTIONS=--no-peers
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_forecast $(OPTIONS) $(TRACES)
+
+bench-control: setup ## Our floor next to HPA alone and every peer on traces; TRACES="FILE[:SERIES] ..." OPTIONS=--days=3
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_control $(OPTIONS) $(TRACES)
 
 bench-streams: setup rigs ## Events per CPU second next to peers on a real broker, into build/bench
 	@$(BIN)/python -m scripts.bench_streams

@@ -6,8 +6,6 @@ imported inside. Results go to standard output, progress and notes to standard e
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +23,7 @@ from predictor.command import (
     settings_of,
     stop,
 )
+from predictor.command_line import command_line
 from predictor.events.option_values import duration_s
 from predictor.history_options import (
     CsvOption,
@@ -197,7 +196,7 @@ def _write(judged: Sequence[Judged], notes: Sequence[str], outputs: Outputs) -> 
     from predictor.backtest_files import write_json, write_parquet
     from predictor.backtest_report import write_report
 
-    command = _command()
+    command = command_line()
     try:
         if outputs.json is not None:
             write_json(outputs.json, judged, command)
@@ -223,13 +222,3 @@ def _show(judged: Sequence[Judged]) -> None:
     console.print(verdict(judged))
     if not any(one.score.origins for one in judged):
         stop(EXIT_NEGATIVE, "no series is long enough for a single forecast that can be judged")
-
-
-def _command() -> str:
-    """What was called, for the files; a password in an address is left out."""
-    shown = []
-    for word in sys.argv[1:]:
-        scheme, mark, rest = word.partition("://")
-        host, slash, path = rest.partition("/")
-        shown.append(f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else word)
-    return shlex.join(["mplp-predictor", *shown])

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from predictor.audit_cli import replay
 from predictor.backtest_cli import backtest
 from predictor.calendar_option import CalendarOption, without_events
 from predictor.command import (
@@ -27,6 +28,7 @@ from predictor.command import (
     stop,
 )
 from predictor.events_cli import events_app
+from predictor.explain_cli import explain
 from predictor.history_options import (
     CsvOption,
     EndOption,
@@ -44,6 +46,7 @@ from predictor.history_options import (
     read_histories,
 )
 from predictor.models_cli import models_app
+from predictor.simulate_cli import simulate, tune
 
 app = typer.Typer(
     name="mplp-predictor",
@@ -135,6 +138,10 @@ def train(
 
 
 app.command("backtest")(backtest)
+app.command("simulate")(simulate)
+app.command("tune")(tune)
+app.command("replay")(replay)
+app.command("explain")(explain)
 
 
 @app.command()

@@ -8,18 +8,61 @@ must never write to anything, and never hide that the cluster did not answer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-from models.forecast import ForecastBatch
+from models.forecast import ForecastBatch, Horizon
+from models.series import SeriesBatch
 from predictor.actuators.port import Cluster
+from predictor.core.announced import AnnouncedWorkflows
 from predictor.core.cluster import ClusterView
-from predictor.core.history import History
 from predictor.core.inputs import Inputs, make_inputs
 from predictor.core.lead_time import horizon
+from predictor.core.observed import Observed
 from predictor.core.policy import Policy
 from predictor.core.state import State
-from predictor.current_model import CurrentModel
+
+
+class Demand(Protocol):
+    """What is known of demand; `History` live, a load that is played in a simulation."""
+
+    @property
+    def announced(self) -> AnnouncedWorkflows | None:
+        """What workflows have announced, if anything may."""
+        ...
+
+    def series(self, now_s: float) -> SeriesBatch:
+        """All whole steps known at `now_s`."""
+        ...
+
+    def series_digest(self) -> str:
+        """The name of the newest batch by its content."""
+        ...
+
+    def observed(self, now_s: float) -> Observed:
+        """What is asked for right now."""
+        ...
+
+
+class Forecasts(Protocol):
+    """Who is asked for a forecast; `CurrentModel` live."""
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """The trained model beneath, if any."""
+        ...
+
+    async def forecast(
+        self, batch: SeriesBatch, horizon: Horizon, announced: AnnouncedWorkflows | None = None
+    ) -> ForecastBatch:
+        """This tick's forecast."""
+        ...
 
 
 class Gatherer:
@@ -29,12 +72,12 @@ class Gatherer:
         self,
         *,
         cluster: Cluster,
-        history: History,
-        model: CurrentModel,
+        history: Demand,
+        model: Forecasts,
         policy: Policy,
         owns: Callable[[str], bool] = lambda module: True,
     ) -> None:
-        self.history = history
+        self.history: Demand = history
         self.forecast: ForecastBatch | None = None
         self._cluster = cluster
         self._model = model

@@ -82,6 +82,11 @@ class HistoryOptions:
     region_label: str = "region"
     config: Path | None = None
 
+    @property
+    def has_source(self) -> bool:
+        """Whether any source is named."""
+        return bool(self.csv or self.events or self.from_topic or self.prometheus)
+
     def check(self) -> None:
         """Ends the command where no source is named, or options do not go together."""
         sources = bool(self.csv) + (self.events is not None)

@@ -1,0 +1,39 @@
+"""Lead times as a service measured them, read from its audit records.
+
+`predictor/simulation_options.py` asks for them where `--start-up` names a file. It must never make
+a time up: a file without any is refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from predictor.core.audit import RecordRefused, decode_record
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def measured_lead_times_s(path: Path) -> tuple[float, ...]:
+    """The lead times that the newest readable record remembers, of all targets together.
+
+    Raises `ValueError` where there are none, and `OSError`.
+    """
+    with path.open("rb") as start:
+        packed = start.read(2) == GZIP_MAGIC
+    newest = None
+    with gzip.open(path, "rb") if packed else path.open("rb") as lines:
+        for line in lines:
+            newest = line
+    if newest is None:
+        raise ValueError(f"{path} holds no audit record")
+    try:
+        samples = decode_record(newest).state.targets.lead_samples_s
+    except RecordRefused as error:
+        raise ValueError(f"{path}: {error}") from error
+    known = samples[np.isfinite(samples)]
+    if not known.size:
+        raise ValueError(f"{path}: no lead time had been measured by its newest record")
+    return tuple(float(one) for one in known)
