@@ -51,7 +51,7 @@ test: setup lint rigs ## All that CI runs: lint, then every test, unit to real s
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under=80 | tail -n 25
 
-bench: setup ## Forecast and control benchmarks, as JSON under build/bench
+bench: setup ## The forecast of the embedded load and CPU costs, as JSON under build/bench
 	@$(BIN)/python -m scripts.bench
 
 bench-forecast: setup ## Our forecast next to peers on load traces; TRACES="FILE[:SERIES] ..." OPTIONS=--no-peers

@@ -175,7 +175,8 @@ def _policy_of(path: Path, setup: Setup) -> Policy:
     from predictor.command import settings_of
     from predictor.simulation.setup import simulated_policy
 
-    return simulated_policy(settings_of(path).policy(), setup.policy.tick_s)
+    lead_s = setup.policy.defaults.lead_time_default_s
+    return simulated_policy(settings_of(path).policy(), setup.policy.tick_s, lead_s)
 
 
 def _simulate(setup: Setup, source: str, wanted: Wanted, out: Path, *, audit: bool) -> None:

@@ -134,7 +134,7 @@ def _own(options: PlayOptions, settings: Settings, world: World) -> tuple[Setup,
     found, notes = read_manifests(options.manifests) if options.manifests else ([], [])
     alone = found[0] if len(found) == len(load.targets) == 1 else None
     manifests = {key: alone or manifest_of(key, found, settings) for key in load.targets}
-    policy = simulated_policy(settings.policy(), options.tick_s)
+    policy = simulated_policy(settings.policy(), options.tick_s, world.start_up_s)
     return set_up(load, manifests, policy, world, (*history.notes, *notes)), history.source
 
 
@@ -145,7 +145,7 @@ def _sample(options: PlayOptions, settings: Settings, world: World) -> tuple[Set
     if options.manifests:
         stop(EXIT_USAGE, "--manifests needs a history: --csv FILE, --prometheus URL or --events")
     load, source = sample_simulation_load(options.learn_s)
-    policy = simulated_policy(settings.policy(), options.tick_s)
+    policy = simulated_policy(settings.policy(), options.tick_s, world.start_up_s)
     return set_up(load, sample_manifests(load), policy, world), source
 
 

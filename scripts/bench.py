@@ -1,13 +1,12 @@
-"""`make bench`: what the floor brings and costs, how good forecasts are, and what a tick costs.
+"""`make bench`: how good forecasts are, and what a tick costs.
 
 Ratios against a peer measured in the same run, printed and written to `build/bench/NAME.json`.
-Run as `python -m scripts.bench [control] [forecast-sample] [speed]`. It must never pass or fail
+Run as `python -m scripts.bench [forecast-sample] [speed]`. It must never pass or fail
 anything.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
@@ -23,42 +22,14 @@ from models.cascade import fit_cascade
 from models.scoring import score
 from models.series import SeriesBatch, SeriesKey
 from models.step_windows import uniform_horizon
-from predictor.core.policy import ModulePolicy
-from predictor.demo import demo_policy, play, write_events
-from predictor.demo_report import ArmsRun
+from predictor.demo import write_events
 from predictor.file_demand import file_demand
 from predictor.sample_load import load_sample
 from streams.events import Catalog
 
 OUT = Path("build") / "bench"
-QUANTILES = (0.5, 0.75, 0.9, 0.95)
 LEADS_S = (120.0, 300.0, 600.0)
 MODULES_MANY = 10_000
-
-
-def control() -> dict[str, Any]:
-    """The price of each quantile on the embedded load: violation minutes next to pod-hours."""
-    load, events = load_sample(), OUT / "events.jsonl.gz"
-    for _ in write_events(load, events):
-        pass
-    rows: dict[str, Any] = {}
-    for quantile in QUANTILES:
-        policy = demo_policy(ModulePolicy(quantile=quantile))
-        run: ArmsRun = asyncio.run(play(load, events, policy=policy))
-        alone, helped = run.arms
-        rows["HPA alone"] = _arm(alone.violation_minutes, alone.pod_hours, alone.pod_hours)
-        rows[f"floor at quantile {quantile}"] = _arm(
-            helped.violation_minutes, helped.pod_hours, alone.pod_hours
-        )
-    return rows
-
-
-def _arm(violation_minutes: float, pod_hours: float, pod_hours_alone: float) -> dict[str, float]:
-    return {
-        "violation_minutes": round(violation_minutes, 1),
-        "pod_hours": round(pod_hours, 1),
-        "pod_hours_ratio": round(pod_hours / pod_hours_alone, 3),
-    }
 
 
 def forecast() -> dict[str, Any]:
@@ -117,7 +88,6 @@ def _cpu_s(work: Callable[[], object], repeats: int) -> float:
 
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
-    "control": control,
     "forecast-sample": forecast,
     "speed": speed,
 }

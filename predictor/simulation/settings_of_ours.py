@@ -15,6 +15,7 @@ from predictor.core.policy import ModulePolicy, Policy
 FRONTIER: tuple[dict[str, Any], ...] = tuple(
     {"quantile": quantile, "pod_load_ratio": ratio, "hold_s": hold_s}
     for quantile, ratio, hold_s in (
+        (0.5, 1.2, 120.0),
         (0.5, 1.0, 120.0),
         (0.95, 1.4, 120.0),
         (0.99, 1.4, 120.0),

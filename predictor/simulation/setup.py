@@ -235,7 +235,14 @@ def _incidents(key: TargetKey, load: Load, world: World) -> Incidents:
     )
 
 
-def simulated_policy(policy: Policy, tick_s: float) -> Policy:
-    """The operator's policy with ticks on the simulation's grid, multiples of the HPA's sync."""
+def simulated_policy(policy: Policy, tick_s: float, start_up_s: float) -> Policy:
+    """The operator's policy as it would stand after some days in this world.
+
+    Ticks lie on the simulation's grid, multiples of the HPA's sync. The lead time, which a service
+    measures from its first raises on, begins as what pods take here; where ticks are further apart
+    than a start-up takes, no raise would show it.
+    """
     on_grid_s = float(max(round(tick_s / SYNC_S), 1) * SYNC_S)
-    return msgspec.structs.replace(policy, tick_s=on_grid_s)
+    lead_s = min(max(start_up_s, 1.0), policy.defaults.lead_time_max_s)
+    defaults = msgspec.structs.replace(policy.defaults, lead_time_default_s=lead_s)
+    return msgspec.structs.replace(policy, tick_s=on_grid_s, defaults=defaults)

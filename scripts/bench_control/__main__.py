@@ -20,7 +20,7 @@ from predictor.cluster_model.delays import FixedDelay
 from predictor.core.policy import Policy
 from predictor.simulation.figures import SimulationResult
 from predictor.simulation.settings_of_ours import frontier_settings, our_setting
-from predictor.simulation.setup import Setup, World, set_up
+from predictor.simulation.setup import Setup, World, set_up, simulated_policy
 from predictor.simulation.simulate import Wanted, simulate, usual_peers
 from scripts.bench_control.summary import (
     Summary,
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def _setup(path: Path, series: str, options: argparse.Namespace) -> Setup:
     load = load_of_trace(path, series, options.days)
     world = World(start_up=FixedDelay(options.start_up), start_up_s=options.start_up)
-    return set_up(load, {}, Policy(tick_s=60.0), world)
+    return set_up(load, {}, simulated_policy(Policy(), 60.0, options.start_up), world)
 
 
 def _played(path: Path, series: str, options: argparse.Namespace) -> SimulationResult:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 from predictor.arms.families import FAMILIES
-from predictor.core.audit import replay
+from predictor.core.audit import decode_record, replay
+from predictor.core.encoding import encode_json
 from predictor.core.policy import Policy
+from predictor.core.state import LEAD_SAMPLES_MAX
 from predictor.simulation.figures import SimulationResult, response_time_s
+from predictor.simulation.measured_start_up import measured_lead_times_s
 from predictor.simulation.page import render_simulation
 from predictor.simulation.settings_of_ours import our_setting, with_defaults
 from predictor.simulation.simulate import Wanted, simulate, usual_peers
@@ -133,3 +137,28 @@ def test_time_that_nobody_measured_is_not_judged() -> None:
 
     judged = sum(day.judged_minutes for day in result.arm("hpa").days)
     assert 720 - 51 * 5 - 60 < judged < 720 - 50 * 5
+
+
+def test_start_up_times_are_those_that_a_service_measured(tmp_path: Path) -> None:
+    record = decode_record(once()[1][-1])
+    samples = np.full((1, LEAD_SAMPLES_MAX), np.nan)
+    samples[0, :3] = (70.0, 65.0, 140.0)
+    targets = msgspec.structs.replace(record.state.targets, lead_samples_s=samples)
+    state = msgspec.structs.replace(record.state, targets=targets)
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(encode_json(msgspec.structs.replace(record, state=state)))
+
+    assert measured_lead_times_s(path) == (70.0, 65.0, 140.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"), [(b"", "no audit record"), (b"{}\n", "no decision record")]
+)
+def test_a_file_without_measured_times_is_refused(
+    tmp_path: Path, body: bytes, sentence: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(body)
+
+    with pytest.raises(ValueError, match=sentence):
+        measured_lead_times_s(path)
