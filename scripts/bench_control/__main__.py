@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench_control")
     parser.add_argument("traces", nargs="*", metavar="FILE[:SERIES]")
     parser.add_argument("--out", type=Path, default=OUT / "control.json")
-    parser.add_argument("--days", type=float, default=4.0, help="Judge so many days at most.")
+    parser.add_argument("--days", type=float, default=3.0, help="Judge so many days at most.")
     parser.add_argument("--points", type=int, default=8, help="Settings of each peer, at most.")
     parser.add_argument("--start-up", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--jobs", type=int, default=2, help="Processes.")
