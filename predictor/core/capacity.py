@@ -50,6 +50,10 @@ class RatesPerPod:
     rate_per_s: FloatArray
     sources: tuple[RateSource, ...]
 
+    def planned(self, rows: PolicyRows) -> FloatArray:
+        """What the policy plans a pod of a floor to carry, shape (n,)."""
+        return self.rate_per_s * rows.pod_load_ratio
+
 
 def rates_per_pod(
     hpas: Sequence[HpaView | None],

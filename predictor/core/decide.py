@@ -109,8 +109,7 @@ def _look(
 
 def _size(targets: Targets, rates: RatesPerPod, routed: Routed) -> Sized:
     """Replicas for the forecast and for what is seen, before any guardrail."""
-    share = routed.share_sized
-    rate = rates.rate_per_s * targets.policy.pod_load_ratio
+    share, rate = routed.share_sized, rates.planned(targets.policy)
     peak = targets.peak.at(share)
     path = np.fmax(targets.path.at(share), peak)
     observed = np.fmax(targets.complete.at(share), targets.provisional.at(share))

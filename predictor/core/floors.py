@@ -130,7 +130,7 @@ def _rows(
         leads.lead_time_s,
         targets.policy.hold_s,
         rates.rate_per_s,
-        rates.rate_per_s * targets.policy.pod_load_ratio,
+        rates.planned(targets.policy),
         sized.demand_per_s,
         sized.observed_per_s,
         sized.peak_per_s,

@@ -160,7 +160,8 @@ def _facts(
         unpinned_per_s=float(shared[0]) if shared.size else np.nan,
         pinned_per_s=own,
         carries_max_per_s=of(targets.max_replicas * rates.rate_per_s, usable),
-        carries_ready_per_s=of(targets.ready_replicas * rates.rate_per_s, usable),
+        # As many pods as a floor is sized for are enough: the HPA adds none before traffic comes.
+        carries_ready_per_s=of(targets.ready_replicas * rates.planned(targets.policy), usable),
         moved_at_s=state.moved_at_s,
         held=held,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -211,21 +212,24 @@ def test_a_routed_region_is_sized_for_its_share_and_its_pinned_demand() -> None:
     assert decision.weight_intents == ()
 
 
-def test_pods_come_before_traffic_and_leave_after_it() -> None:
+@pytest.mark.parametrize("load", [1.0, 1.2])
+def test_pods_come_before_traffic_and_leave_after_it(load: float) -> None:
     # At 50 points the first region would need 22 pods and has at most 20.
     peak = {SeriesKey("core", US): 200.0, SeriesKey("core", ALL_REGIONS): 2000.0}
     crowded = msgspec.structs.replace(
-        ROUTED, defaults=ModulePolicy(rate_per_pod_per_s=55.0, pod_load_ratio=1.0)
+        ROUTED, defaults=ModulePolicy(rate_per_pod_per_s=55.0, pod_load_ratio=load)
     )
 
     waiting = decided(routed_inputs(HOME, ready=3, peak=peak, demand=peak), crowded)
-    moving = decided(routed_inputs(HOME, ready=15, peak=peak, demand=peak), crowded)
+    planned = waiting.floors[1].floor_wanted
+    assert planned is not None
+    moving = decided(routed_inputs(HOME, ready=planned, peak=peak, demand=peak), crowded)
 
     eu_weight = waiting.weights[0].weights_wanted[1]
     assert eu_weight > 30
     assert waiting.weights[0].intent is None
     assert Code.CAPACITY_NOT_READY in codes(waiting.weights[0].reasons)
-    assert waiting.floors[1].floor_wanted == -(-2000 * eu_weight // (100 * 55))
+    assert planned == math.ceil(2000 * eu_weight / (100 * 55 * load) - 1e-9)
     assert moving.weights[0].intent is not None
     assert sum(moving.weights[0].intent.weights) == 100
 
