@@ -29,8 +29,8 @@ class RouteFacts:
 
     `unpinned_per_s` is the forecast quantile of demand that may go anywhere, `pinned_per_s` of what
     may not; `carries_max_per_s` is maxReplicas times the rate per pod, `carries_ready_per_s` Ready
-    pods times what a floor plans them to carry (NaN where unknown). `held` says why nothing may move now, None when it may.
-    `moved_at_s` is None before the first move.
+    pods times what a floor plans them to carry (NaN where unknown). `held` says why nothing may
+    move now, None when it may. `moved_at_s` is None before the first move.
     """
 
     regions: tuple[str, ...]
