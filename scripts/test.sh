@@ -6,7 +6,8 @@
 set -euo pipefail
 mkdir -p build
 streams=tests/streams
-models=tests/models
+# Fits and simulations take most of the processor: one lane of them, one of all else.
+models=(tests/models tests/simulation tests/arms tests/cluster_model)
 # Only the files that have such tests: collecting all three thousand takes half a minute.
 mapfile -t on_streams < <(grep -rlF "mark.real" --include="test_*.py" "$streams")
 mapfile -t on_servers < <(grep -rlF "mark.real" --include="test_*.py" tests | grep -v "^$streams/")
@@ -14,9 +15,9 @@ run() { .venv/bin/python -m coverage run -m pytest "$@"; }
 beside() { nice -n 19 .venv/bin/python -m coverage run -m pytest -m "not real and not soak" "$@"; }
 failed=0
 run -m "real and not soak" "${on_streams[@]}" || failed=1
-beside "$models" >build/test-models.log 2>&1 &
+beside "${models[@]}" >build/test-models.log 2>&1 &
 of_models=$!
-beside --ignore "$models" >build/test-beside.log 2>&1 &
+beside "${models[@]/#/--ignore=}" >build/test-beside.log 2>&1 &
 of_others=$!
 trap 'pkill -P "$of_models" 2>/dev/null || true; pkill -P "$of_others" 2>/dev/null || true' EXIT
 run -m "real and not soak" "${on_servers[@]}" || failed=1

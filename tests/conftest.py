@@ -6,6 +6,9 @@ import hypothesis
 
 pytest_plugins = ["rigs.fixtures"]
 
-# How long an example takes says nothing on a machine that does other work beside it.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# How long an example takes, or takes to be made, says nothing on a machine that does other work
+# beside it.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
