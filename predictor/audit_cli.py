@@ -23,14 +23,19 @@ from predictor.audit_options import (
     read_all,
     whole_output,
 )
-from predictor.command import EXIT_NEGATIVE, EXIT_UNREACHABLE, ConfigOption, settings_of, stop
+from predictor.command import (
+    EXIT_NEGATIVE,
+    EXIT_UNREACHABLE,
+    ConfigOption,
+    result_console,
+    settings_of,
+    stop,
+)
 
 if TYPE_CHECKING:
     from predictor.audit_policy import OtherPolicy
     from predictor.audit_replay import Replay
 
-PIPED_WIDTH = 120
-"""Characters of the table where no terminal says how many."""
 
 PolicyOption = Annotated[
     Path | None,
@@ -103,7 +108,6 @@ def _write(
 
 
 def _show(replayed: Replay, other: OtherPolicy | None, policy: Path | None) -> None:
-    from rich.console import Console
 
     from predictor.audit_report import floor_table, other_lines, refused_lines, replayed_lines
 
@@ -113,9 +117,7 @@ def _show(replayed: Replay, other: OtherPolicy | None, policy: Path | None) -> N
     typer.echo("\n".join(replayed_lines(report)))
     if other is None or policy is None:
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
+    console = result_console()
     console.print()
     console.print(floor_table(other, policy))
     typer.echo("\n".join(other_lines(other)))

@@ -20,6 +20,7 @@ from predictor.command import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     ConfigOption,
+    result_console,
     settings_of,
     stop,
 )
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from models.rolling_origins import Target
     from predictor.backtest import Backend, Judged, Work
 
-PIPED_WIDTH = 120
-"""Characters of the table where no terminal says how many."""
 BackendName = Literal["processes", "dask", "ray"]
 
 LeadOption = Annotated[
@@ -211,13 +210,10 @@ def _write(judged: Sequence[Judged], notes: Sequence[str], outputs: Outputs) -> 
 
 
 def _show(judged: Sequence[Judged]) -> None:
-    from rich.console import Console
 
     from predictor.backtest_verdict import score_table, verdict
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
+    console = result_console()
     console.print(score_table(judged))
     console.print(verdict(judged))
     if not any(one.score.origins for one in judged):

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from predictor.settings import Settings
 
 EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+PIPED_WIDTH = 120
+"""Characters of a table where no terminal says how many."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -37,6 +41,16 @@ def settings_of(config: Path | None, **overrides: str | None) -> Settings:
         return load_settings(config, os.environ, flags)
     except ConfigError as error:
         stop(EXIT_USAGE, "\n".join(error.faults))
+
+
+def result_console(piped_width: int = PIPED_WIDTH) -> Console:
+    """The console of a command's results; wide enough where no terminal says how wide it is."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, piped_width)
+    return console
 
 
 def stop(code: int, message: str) -> NoReturn:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from predictor.command import EXIT_NEGATIVE, EXIT_UNREACHABLE, EXIT_USAGE, ConfigOption, stop
+from predictor.command import (
+    EXIT_NEGATIVE,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    ConfigOption,
+    result_console,
+    stop,
+)
 from predictor.command_line import command_line
 from predictor.history_options import (
     CsvOption,
@@ -247,14 +254,11 @@ def _write(result: SimulationResult, out: Path) -> None:
 
 
 def _show(result: SimulationResult) -> None:
-    from rich.console import Console
 
     from predictor.simulation.table import arms_table
     from predictor.simulation.verdict import verdict
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
+    console = result_console(PIPED_WIDTH)
     console.print(arms_table(result))
     console.print(verdict(result))
     for sentence in result.warnings:
@@ -308,7 +312,6 @@ def tune(
 
 def _tune(setup: Setup, source: str, price: float, out: Path) -> None:
     import yaml
-    from rich.console import Console
 
     from predictor.simulation.table import priced_table
     from predictor.simulation.tune import tune as try_settings
@@ -320,9 +323,7 @@ def _tune(setup: Setup, source: str, price: float, out: Path) -> None:
         _write(tuned.result, out)
     except OSError as error:
         stop(EXIT_UNREACHABLE, str(error))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
+    console = result_console(PIPED_WIDTH)
     console.print(priced_table(tuned.result, price))
     if not tuned.changes:
         console.print("The configuration is the cheapest that was tried.")

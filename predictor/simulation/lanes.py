@@ -14,6 +14,7 @@ import numpy as np
 
 from models.forecast import ForecastBatch, Horizon
 from models.series import SeriesBatch
+from models.step_windows import step_windows
 from predictor.actuators.simulated import SimulatedCluster
 from predictor.arms.arm import Arm, ArmFamily, Learnt, Scene, Sizing
 from predictor.core.announced import AnnouncedWorkflows
@@ -150,9 +151,8 @@ class StepForecasts:
         """See `CurrentModel`."""
         if batch.end_s != self._end_s:
             self._end_s, self._made = batch.end_s, {}
-        lead = np.floor(np.round(horizon.lead_s / batch.step_s, 6))
-        until = np.ceil(np.round((horizon.lead_s + horizon.hold_s) / batch.step_s, 6))
-        window = np.stack([lead, until]).tobytes()
+        windows = step_windows(horizon, len(batch.keys), batch.step_s)
+        window = np.stack(windows).tobytes()
         if window not in self._made:
             self._made[window] = await self._model.forecast(batch, horizon, announced)
         return self._made[window]

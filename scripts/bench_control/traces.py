@@ -39,8 +39,9 @@ def named_trace(argument: str) -> tuple[Path, str]:
 def load_of_trace(path: Path, series: str, days_max: float) -> Load:
     """The trace in its own step (15 s at least); the newest 40 %, at most so many days, judged."""
     try:
-        own_step_s = csv_history(path, series or None).batch.step_s
-        batch = csv_history(path, series or None, max(own_step_s, SYNC_S)).batch
+        batch = csv_history(path, series or None).batch
+        if batch.step_s < SYNC_S:
+            batch = csv_history(path, series or None, SYNC_S).batch
         span_s = batch.values.shape[1] * batch.step_s
         judged_s = min(span_s * (1 - LEARN_SHARE), days_max * DAY_S)
         learn_s = int((span_s - judged_s) // batch.step_s * batch.step_s)
