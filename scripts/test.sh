@@ -11,8 +11,8 @@ models=(tests/models tests/simulation tests/arms tests/cluster_model)
 # Only the files that have such tests: collecting all three thousand takes half a minute.
 mapfile -t on_streams < <(grep -rlF "mark.real" --include="test_*.py" "$streams")
 mapfile -t on_servers < <(grep -rlF "mark.real" --include="test_*.py" tests | grep -v "^$streams/")
-run() { .venv/bin/python -m coverage run -m pytest "$@"; }
-beside() { nice -n 19 .venv/bin/python -m coverage run -m pytest -m "not real and not soak" "$@"; }
+run() { .venv/bin/python -m pytest "$@"; }
+beside() { nice -n 19 .venv/bin/python -m pytest -m "not real and not soak" "$@"; }
 failed=0
 run -m "real and not soak" "${on_streams[@]}" || failed=1
 beside "${models[@]}" >build/test-models.log 2>&1 &

@@ -17,13 +17,13 @@ _CODES = {
     401: Code.FORBIDDEN,
     403: Code.FORBIDDEN,
     404: Code.TARGET_MISSING,
-    409: Code.CONFLICT,
+    409: Code.MOVED_ON,
     410: Code.MOVED_ON,
     TOO_MANY_REQUESTS: Code.UNREACHABLE,
 }
-
-
+_CONFLICT = 409
 _UNPROCESSABLE = 422
+_MANAGER_CONFLICT = "FieldManagerConflict"
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -32,9 +32,15 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 def refusal(answer: Answer, place: str) -> Reason:
-    """What the status means for us, and what the server said about `place`."""
+    """What the status means for us, and what the server said about `place`.
+
+    409 is two things (Kubernetes API conventions): the object moved on from the version that was
+    sent, or another manager owns a field; only the second one names managers.
+    """
     otherwise = Code.UNREACHABLE if answer.status >= _SERVER_ERROR else Code.REFUSED
     code = _CODES.get(answer.status, otherwise)
+    if answer.status == _CONFLICT and _MANAGER_CONFLICT.encode() in answer.body:
+        code = Code.CONFLICT
     return Reason(code, f"{place}: the API server answered {answer.status}: {_message(answer)}")
 
 

@@ -55,10 +55,11 @@ async def test_what_was_applied_is_the_version_that_is_seen_next(world: World) -
 
 
 async def test_the_owners_baseline_is_known_while_the_field_is_ours(world: World) -> None:
-    await raise_floor(world.cluster, 8)
+    outcome = await raise_floor(world.cluster, 8)
 
     seen = await the_hpa(world.cluster)
 
+    assert isinstance(outcome, Applied), outcome
     assert (seen.baseline_replicas, seen.floor_manager) == (FLOOR, "mplp-predictor")
 
 

@@ -123,7 +123,7 @@ def test_the_memory_of_baselines_is_bounded_and_holds_the_newest() -> None:
         (401, Code.FORBIDDEN),
         (403, Code.FORBIDDEN),
         (404, Code.TARGET_MISSING),
-        (409, Code.CONFLICT),
+        (409, Code.MOVED_ON),
         (422, Code.REFUSED),
         (429, Code.UNREACHABLE),
         (500, Code.UNREACHABLE),
@@ -136,6 +136,15 @@ def test_what_the_server_says_is_kept_with_what_it_means(status: int, code: Code
     assert reason.code is code
     assert reason.sentence.startswith("HPA a/b: ")
     assert "because of this" in reason.sentence
+
+
+def test_a_conflict_between_managers_is_not_an_object_that_moved_on() -> None:
+    body = (
+        b'{"message": "Apply failed with 1 conflict", "details": {"causes": ['
+        b'{"reason": "FieldManagerConflict", "field": ".spec.minReplicas"}]}}'
+    )
+
+    assert refusal(Answer(409, body), "HPA a/b").code is Code.CONFLICT
 
 
 def test_an_answer_that_is_no_status_is_cut_to_size() -> None:

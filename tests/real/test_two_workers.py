@@ -31,8 +31,6 @@ from tests.streams.kafka_world import (
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 PARTITIONS = 4
-ROUND_S = 20
-"""Event seconds sent in a round of about a quarter of a second."""
 
 
 def a_config(world: KafkaWorld, plane: ControlPlane, folder: Path) -> Path:
@@ -79,6 +77,10 @@ async def deciders(world: KafkaWorld) -> list[frozenset[str]]:
     ]
 
 
+def both_decide(second: Path | None) -> bool:
+    return second is not None and second.exists()
+
+
 async def send(world: KafkaWorld, producer: AIOKafkaProducer, records: Iterable[Sent]) -> None:
     for partition, value, _ in records:
         await producer.send(world.topics.requests, value, None, partition)
@@ -102,7 +104,7 @@ async def test_totals_are_what_was_sent_and_each_module_has_exactly_one_decider(
         second: Path | None = None
         for number, records in enumerate(rounds):
             await send(world, producer, records)
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.15 if both_decide(second) else 0.5)  # some machines start slowly
             if second is None and first.exists():
                 second = await later.enter_async_context(a_worker(config, "second"))
                 joined_at = number
