@@ -72,6 +72,10 @@ class DemandTableSettings(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout_s: float = 10.0
 
 
+class ChangelogUnseenError(Exception):
+    """The broker's metadata that Faust holds do not show a changelog as it is."""
+
+
 class DemandTables:
     """One member of the deciding group; `counts` holds parts, progress, rejects since the start."""
 
@@ -243,6 +247,12 @@ class _Tables:
 
     async def _on_recovered(self) -> None:
         """Faust has the tables up to date and holds the streams back until this returns."""
+        unseen = self._unseen_changelog()
+        if unseen:
+            # The flow begins when this returns: not before Faust is down.
+            await self._app.crash(ChangelogUnseenError(unseen))
+            await self._app.wait_until_stopped()
+            return
         assigned = self._app.consumer.assignment()
         # Faust's own topics (changelogs, the leader's) are assigned too and are no authority.
         owned = {one.partition for one in assigned if one.topic == self._demand_topic}
@@ -257,6 +267,18 @@ class _Tables:
             return  # another rebalance; it brings the history again
         self.recovered = True
         _log.info("demand recovered", partitions=sorted(owned), blocks=len(keys))
+
+    def _unseen_changelog(self) -> str:
+        """A changelog that was made a moment ago and stands in the metadata without partitions.
+
+        Faust would refuse every write to its table, for as long as the metadata are believed (five
+        minutes), and pass the records over. A new app asks the broker anew.
+        """
+        for table in (self._parts, self._progress):
+            seen = self._app.consumer.topic_partitions(table.changelog_topic_name)
+            if seen not in (None, self._settings.partitions):
+                return f"{table.changelog_topic_name} is seen with {seen} partitions"
+        return ""
 
     async def _replay_blocks(self, keys: list[BlockKey]) -> bool:
         """All of them, oldest first; whether the partitions were still ours at the end."""

@@ -1,6 +1,7 @@
 """A deciding worker's tables in a process of their own; prints what its sink is told.
 
-Arguments: bootstrap servers, topic prefix, demand partitions. Ends well on SIGTERM.
+Arguments: bootstrap servers, topic prefix, demand partitions, and "stale" for metadata that do not
+show the new changelog at first. Ends well on SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import asyncio
 import json
 import signal
 import sys
+
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streams.demand import DemandPart, Progress
 from streams.demand_blocks import DemandBlock
@@ -52,7 +55,23 @@ class PrintingSink:
         say(event="revoked", partitions=sorted(partitions))
 
 
-async def main(bootstrap_servers: str, prefix: str, partitions: str) -> None:
+def show_stale_metadata_once() -> None:
+    """As a broker does that answered while the changelog was being made."""
+    known, stale = AIOKafkaConsumerThread.topic_partitions, {"progress"}
+
+    def seen(self: AIOKafkaConsumerThread, topic: str) -> int | None:
+        if topic.endswith("-progress-changelog") and stale:
+            stale.clear()
+            return 0
+        found: int | None = known(self, topic)
+        return found
+
+    AIOKafkaConsumerThread.topic_partitions = seen  # type: ignore[method-assign]  # a fault
+
+
+async def main(bootstrap_servers: str, prefix: str, partitions: str, metadata: str) -> None:
+    if metadata == "stale":
+        show_stale_metadata_once()
     tables = DemandTables(
         KafkaConnection(bootstrap_servers=bootstrap_servers),
         topics_of(prefix).demand,
@@ -72,4 +91,4 @@ async def main(bootstrap_servers: str, prefix: str, partitions: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    asyncio.run(main(*sys.argv[1:5]))

@@ -30,7 +30,7 @@ MODULES = ("context", "plan", "role", "confirm", "trace", "extension", "dialog",
 class TablesWorker:
     """A worker process and what its sink was told."""
 
-    def __init__(self, world: KafkaWorld) -> None:
+    def __init__(self, world: KafkaWorld, metadata: str = "fresh") -> None:
         self.told: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [
@@ -39,6 +39,7 @@ class TablesWorker:
                 world.connection.bootstrap_servers,
                 world.prefix,
                 str(PARTITIONS),
+                metadata,
             ],
             env={**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
             stdout=subprocess.PIPE,
@@ -78,8 +79,10 @@ class TablesWorker:
 
 
 @asynccontextmanager
-async def workers(world: KafkaWorld, count: int) -> AsyncIterator[list[TablesWorker]]:
-    started = [TablesWorker(world) for _ in range(count)]
+async def workers(
+    world: KafkaWorld, count: int, metadata: str = "fresh"
+) -> AsyncIterator[list[TablesWorker]]:
+    started = [TablesWorker(world, metadata) for _ in range(count)]
     try:
         yield started
     finally:
@@ -227,3 +230,24 @@ async def test_bad_records_do_not_stop_the_tables(kafka_broker: KafkaBroker) -> 
         await worker.end()
 
     assert worker.told[-1] == {"event": "stopped", "rejected": 5, "parts": len(MODULES)}
+
+
+async def test_no_record_is_lost_while_the_broker_does_not_show_a_new_changelog(
+    kafka_broker: KafkaBroker,
+) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "unseen")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    await hand_over(world, [Progress(0, T0 + 5, False, 1), *parts_at(0)])
+
+    async with workers(world, 1, "stale") as (worker,):
+        await worker.until(has_all([0]))
+        await worker.until(lambda worker: len(told_progress(worker)) == PARTITIONS)
+        await worker.end()
+
+    stopped = worker.told[-1]
+    assert (stopped["restart"], stopped.get("failed", 0)) == (1, 0)
+
+
+def told_progress(worker: TablesWorker) -> set[int]:
+    """The demand partitions that have told how far the input has come."""
+    return {one["partition"] for one in worker.told if one["event"] == "progress"}
