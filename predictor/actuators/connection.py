@@ -17,8 +17,8 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from predictor.actuators.cluster_settings import ClusterSettings
-from predictor.actuators.ownership import FIELD_MANAGER
 from predictor.actuators.port import ClusterUnreachable
+from predictor.core.opt_in import FIELD_MANAGER
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"

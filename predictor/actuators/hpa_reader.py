@@ -14,17 +14,14 @@ import msgspec
 
 from predictor.actuators.cluster_settings import HpaTarget
 from predictor.actuators.ownership import (
-    FIELD_MANAGER,
     ManagedFields,
     floor_owners,
     foreign_owner,
 )
 from predictor.actuators.quantity import parse_quantity
 from predictor.core.cluster import HpaView, MetricTarget
+from predictor.core.opt_in import FIELD_MANAGER, FLOOR, OptIn, read_kept_state, read_opt_in
 from predictor.core.reasons import Code, Reason
-
-BASELINE_ANNOTATION = "predictor.mplp.io/floor"
-"""Written by the HPA's owner: the minReplicas they mean, whatever the field holds now."""
 
 _DEPLOYMENT = "Deployment"
 
@@ -170,6 +167,7 @@ def read_hpa(
         sentence = f"Deployment {target.namespace}/{reference.name} of HPA {place} does not exist"
         return Reason(Code.TARGET_MISSING, sentence)
     owners = floor_owners(hpa.metadata.managed_fields)
+    opt_in = read_opt_in(hpa.metadata.annotations)
     shared = scene.scaled[reference.kind, reference.name] > 1
     return HpaView(
         key=target.key,
@@ -182,16 +180,20 @@ def read_hpa(
         max_replicas=hpa.spec.max_replicas,
         spec_replicas=deployment.spec.replicas,
         ready_replicas=deployment.status.ready_replicas,
-        baseline_replicas=_baseline(target, hpa, owners, remembered),
+        baseline_replicas=_baseline(target, hpa, opt_in, owners=owners, remembered=remembered),
         floor_manager=foreign_owner(owners) or (owners[0] if owners else None),
         metrics=tuple(_metrics(hpa)),
         ambiguous=shared or _says_ambiguous(hpa),
+        opt_in=opt_in,
+        kept=read_kept_state(hpa.metadata.annotations),
     )
 
 
 def _baseline(
     target: HpaTarget,
     hpa: Hpa,
+    opt_in: OptIn,
+    *,
     owners: Sequence[str],
     remembered: Callable[[str], int | None],
 ) -> int | None:
@@ -200,9 +202,8 @@ def _baseline(
     An annotation that is no positive number makes the baseline unknown: whoever wrote it meant
     something, and guessing could lower their floor.
     """
-    written = hpa.metadata.annotations.get(BASELINE_ANNOTATION)
-    if written is not None:
-        return int(written) if written.isdecimal() and int(written) > 0 else None
+    if FLOOR in hpa.metadata.annotations:
+        return opt_in.floor
     ours_alone = FIELD_MANAGER in owners and foreign_owner(owners) is None
     if not ours_alone:
         return hpa.spec.min_replicas

@@ -23,7 +23,7 @@ from predictor.actuators.connection import APPLY, JSON_PATCH, Answer, Connection
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
 from predictor.actuators.hpa_reader import Deployment, Hpa, NamespaceScene, read_hpa
 from predictor.actuators.listing import listed
-from predictor.actuators.ownership import FIELD_MANAGER, HeldFloors, floor_owners
+from predictor.actuators.ownership import HeldFloors, floor_owners
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import patch_refusal, refusal
 from predictor.actuators.virtual_service import Routing, read_route, weight_patch
@@ -38,6 +38,7 @@ from predictor.core.cluster import (
     TargetKey,
     WeightIntent,
 )
+from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 
 _Part = TypeVar("_Part")

@@ -16,10 +16,9 @@ from typing import TypeVar
 
 import msgspec
 
-_Value = TypeVar("_Value")
+from predictor.core.opt_in import FIELD_MANAGER
 
-FIELD_MANAGER = "mplp-predictor"
-"""The name under which the API server records our writes."""
+_Value = TypeVar("_Value")
 
 
 class _Fields(msgspec.Struct, frozen=True):

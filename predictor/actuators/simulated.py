@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
-from predictor.actuators.ownership import FIELD_MANAGER, HeldFloors
+from predictor.actuators.ownership import HeldFloors
 from predictor.cluster_model.measures import Measures
 from predictor.cluster_model.nodes import NodePool, NodeSpec
 from predictor.cluster_model.readings import metric_targets
@@ -30,6 +30,7 @@ from predictor.core.cluster import (
     WeightIntent,
 )
 from predictor.core.hpa_twin.spec import DEFAULT_FLAGS
+from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 
 SYNC_S = DEFAULT_FLAGS.sync_s

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from predictor.core.opt_in import KeptState, OptIn
 from predictor.core.reasons import Reason
 
 
@@ -41,6 +42,14 @@ class HpaView(msgspec.Struct, frozen=True):
     `baseline_replicas` is the minReplicas that the owner declared, None where it cannot be known
     because the field holds our own value. `floor_manager` names who owns `f:minReplicas` in
     managedFields (None: nobody recorded).
+
+    `opt_in` is the owner's word and `kept` ours, both annotations. `held_back` is set where
+    somebody else controls what we would change: the target is left alone, with that reason. `notes`
+    are worth telling and stop nothing. `metrics_failing` and `blocked` are sentences, empty where
+    all is well: which of the HPA's metrics cannot be read, and what keeps its pods from becoming
+    Ready (quota, no room on nodes, an image that cannot be pulled). `template` names the pod
+    template's revision and its resource requests: what was learned of a pod before it changed is of
+    another pod.
     """
 
     key: TargetKey
@@ -57,6 +66,13 @@ class HpaView(msgspec.Struct, frozen=True):
     floor_manager: str | None
     metrics: tuple[MetricTarget, ...]
     ambiguous: bool = False
+    opt_in: OptIn = OptIn()
+    kept: KeptState = KeptState()
+    held_back: Reason | None = None
+    notes: tuple[Reason, ...] = ()
+    metrics_failing: str = ""
+    blocked: str = ""
+    template: str = ""
 
 
 class DestinationView(msgspec.Struct, frozen=True):
@@ -89,7 +105,12 @@ class ClusterView(msgspec.Struct, frozen=True):
 
 
 class FloorIntent(msgspec.Struct, frozen=True):
-    """Set one HPA's minReplicas, if it is still the object and version that was decided on."""
+    """Set one HPA's minReplicas, if it is still the object and version that was decided on.
+
+    `until_s` is when the floor may be taken back by anybody unless it is renewed (None: it is the
+    owner's own again, and nothing runs out); `reason` is written beside it. An intent whose `floor`
+    is `floor_now` renews. `epoch` is of the lease under which it is written; who acts fills it in.
+    """
 
     key: TargetKey
     namespace: str
@@ -99,6 +120,9 @@ class FloorIntent(msgspec.Struct, frozen=True):
     floor_now: int
     floor: int
     decision_number: int
+    until_s: float | None = None
+    reason: str = ""
+    epoch: int = 0
 
 
 class WeightIntent(msgspec.Struct, frozen=True):

@@ -1,0 +1,168 @@
+"""What an HPA's owner allows us, and what we keep on the HPA: every annotation and its meaning.
+
+The owner writes `predictor.mplp.io/*`; we write `state.predictor.mplp.io/*` and nothing else
+beside `spec.minReplicas`. Readers of HPAs, the deciding core, `check`, the restorer and the
+manifests under `deploy/` take the names from here. Pure; an annotation that cannot be read allows
+nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from models.forecast import QUANTILE_LEVELS
+
+DOMAIN = "predictor.mplp.io"
+STATE_DOMAIN = f"state.{DOMAIN}"
+
+MODE = f"{DOMAIN}/mode"
+FLOOR = f"{DOMAIN}/floor"
+"""The minReplicas that the owner means, whatever the field holds now; we never go below it."""
+CEILING = f"{DOMAIN}/ceiling"
+"""The highest minReplicas that we may set; maxReplicas binds too."""
+QUANTILE = f"{DOMAIN}/quantile"
+HOLD = f"{DOMAIN}/hold"
+"""Seconds, or a whole number with s, m or h."""
+STEP = f"{DOMAIN}/step"
+"""The most replicas that one raise may add."""
+MODULE = f"{DOMAIN}/module"
+REGION = f"{DOMAIN}/region"
+
+UNTIL = f"{STATE_DOMAIN}/until"
+"""RFC 3339. From then on anybody may take the floor back; renewed while it is wanted."""
+EPOCH = f"{STATE_DOMAIN}/epoch"
+"""Of the lease under which it was written; the server refuses a smaller one."""
+REASON = f"{STATE_DOMAIN}/reason"
+
+FIELD_MANAGER = "mplp-predictor"
+"""The name under which the API server records our writes."""
+
+REPLICAS_MAX = 1_000_000
+_REASON_LENGTH_MAX = 256
+_HOLD_S_MAX = 86_400.0
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+_Value = TypeVar("_Value")
+
+
+class Mode(enum.StrEnum):
+    """What we may do with one HPA."""
+
+    SHADOW = "shadow"
+    """Decide and record; write nothing. Where the owner says nothing, this."""
+    ACTIVE = "active"
+    PAUSED = "paused"
+    """Leave it alone; a floor of ours is released in steps."""
+
+
+class OptIn(msgspec.Struct, frozen=True):
+    """The owner's annotations, read; None where there is none.
+
+    `faults` are sentences about those that cannot be read: with any of them nothing is allowed.
+    """
+
+    mode: Mode | None = None
+    floor: int | None = None
+    ceiling: int | None = None
+    quantile: float | None = None
+    hold_s: float | None = None
+    step_up_replicas_max: int | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def has_band(self) -> bool:
+        """Whether the owner drew the band in which floors may move."""
+        return self.floor is not None and self.ceiling is not None
+
+
+class KeptState(msgspec.Struct, frozen=True):
+    """What we wrote on the HPA beside the floor; None where there is none or it cannot be read."""
+
+    until_s: float | None = None
+    epoch: int | None = None
+
+
+def read_opt_in(annotations: Mapping[str, str]) -> OptIn:
+    """The owner's word, with a fault for each annotation that is not what it should be."""
+    faults: list[str] = []
+
+    def read(name: str, parse: Callable[[str], _Value | None], wanted: str) -> _Value | None:
+        written = annotations.get(name)
+        if written is None:
+            return None
+        value = parse(written.strip())
+        if value is None:
+            faults.append(f"{name} is {written[:40]!r}, not {wanted}")
+        return value
+
+    replicas = f"a whole number from 1 to {REPLICAS_MAX}"
+    floor, ceiling = read(FLOOR, _replicas, replicas), read(CEILING, _replicas, replicas)
+    if floor is not None and ceiling is not None and ceiling < floor:
+        faults.append(f"{CEILING} is {ceiling}, below {FLOOR} {floor}")
+    return OptIn(
+        mode=read(MODE, _mode, "shadow, active or paused"),
+        floor=floor,
+        ceiling=ceiling,
+        quantile=read(QUANTILE, _quantile, f"one of {', '.join(map(str, QUANTILE_LEVELS))}"),
+        hold_s=read(HOLD, _seconds, "a time such as 120s or 5m, at most a day"),
+        step_up_replicas_max=read(STEP, _replicas, replicas),
+        faults=tuple(faults),
+    )
+
+
+def read_kept_state(annotations: Mapping[str, str]) -> KeptState:
+    """Our own annotations; one that cannot be read counts as absent."""
+    epoch = annotations.get(EPOCH, "")
+    return KeptState(
+        until_s=_instant(annotations.get(UNTIL, "")),
+        epoch=int(epoch) if epoch.isdecimal() and len(epoch) <= 18 else None,
+    )
+
+
+def kept_annotations(until_s: float | None, epoch: int, reason: str) -> dict[str, str]:
+    """What is written beside a floor; without `until_s` the floor is the owner's own again."""
+    kept = {EPOCH: str(epoch)}
+    if until_s is not None:
+        at = dt.datetime.fromtimestamp(int(until_s), dt.UTC)
+        kept[UNTIL] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        kept[REASON] = reason[:_REASON_LENGTH_MAX]
+    return kept
+
+
+def _mode(written: str) -> Mode | None:
+    return Mode(written) if written in set(Mode) else None
+
+
+def _replicas(written: str) -> int | None:
+    if not (written.isascii() and written.isdecimal() and len(written) <= 7):
+        return None
+    return int(written) if 1 <= int(written) <= REPLICAS_MAX else None
+
+
+def _quantile(written: str) -> float | None:
+    try:
+        value = float(written)
+    except ValueError:
+        return None
+    return value if value in QUANTILE_LEVELS else None
+
+
+def _seconds(written: str) -> float | None:
+    number, unit = (written[:-1], written[-1]) if written[-1:] in _UNITS_S else (written, "s")
+    if not (number.isascii() and number.isdecimal() and len(number) <= 6):
+        return None
+    value = int(number) * _UNITS_S[unit]
+    return value if 0 < value <= _HOLD_S_MAX else None
+
+
+def _instant(written: str) -> float | None:
+    try:
+        at = dt.datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return at.timestamp() if at.tzinfo is not None else None
