@@ -18,6 +18,7 @@ import typer
 from predictor.audit_cli import replay
 from predictor.backtest_cli import backtest
 from predictor.calendar_option import CalendarOption, without_events
+from predictor.check_cli import check
 from predictor.command import (
     EXIT_INTERRUPTED,
     EXIT_NEGATIVE,
@@ -47,6 +48,7 @@ from predictor.history_options import (
 )
 from predictor.models_cli import models_app
 from predictor.simulate_cli import simulate, tune
+from predictor.way_back_cli import off, on, restore
 
 app = typer.Typer(
     name="mplp-predictor",
@@ -142,6 +144,10 @@ app.command("simulate")(simulate)
 app.command("tune")(tune)
 app.command("replay")(replay)
 app.command("explain")(explain)
+app.command("check")(check)
+app.command("restore")(restore)
+app.command("off")(off)
+app.command("on")(on)
 
 
 @app.command()

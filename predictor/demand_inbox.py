@@ -9,6 +9,8 @@ does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from predictor.clock import EventClock, WallClock
 from predictor.core.history import History
 from predictor.settings import Settings
@@ -20,12 +22,20 @@ from streams.topics import demand_partition
 class DemandInbox:
     """The owned modules' history, and how far event time has come; a `DemandSink`."""
 
-    def __init__(self, settings: Settings, clock: EventClock | WallClock, partitions: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: EventClock | WallClock,
+        partitions: int,
+        on_owned: Callable[[frozenset[int]], None] | None = None,
+    ) -> None:
+        """`on_owned` is told which partitions are this worker's, at each change."""
         self.history: History = settings.new_history()
         self.owned: frozenset[int] = frozenset()
         self._partitions = partitions
         self._settings = settings
         self._clock = clock
+        self._on_owned = on_owned or (lambda owned: None)
         self._told: dict[int, dict[int, Progress]] = {}
 
     def owns(self, module: str) -> bool:
@@ -42,10 +52,12 @@ class DemandInbox:
         self.owned = frozenset(partitions)
         self.history = self._settings.new_history(self.owns)
         self._told = {}
+        self._on_owned(self.owned)
 
     def on_revoked(self, partitions: set[int]) -> None:
         """Somebody else may already decide for these."""
         self.owned -= partitions
+        self._on_owned(self.owned)
 
     def on_part(self, part: DemandPart, demand_partition: int) -> None:
         """A part of a module's bucket."""

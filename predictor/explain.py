@@ -14,17 +14,31 @@ import numpy as np
 
 from models.series import ALL_REGIONS
 from predictor.core.audit import OutcomeRow, Record, RecordRefused, made_again
+from predictor.core.budgets import BUDGET_CODES
 from predictor.core.cluster import Applied, HpaView, NotApplied, TargetKey
 from predictor.core.decision import FloorDecision, WeightDecision
 from predictor.core.guardrails import GUARDRAILS
 from predictor.core.inputs import Inputs
+from predictor.core.metric_columns import is_request_rate
 from predictor.core.reasons import Code, Reason
 from predictor.core.state import State
 from predictor.explain_aftermath import Aftermath, aftermath
 from predictor.explain_choice import Later
 
-GUARDRAIL_CODES = frozenset(rule.code for rule in GUARDRAILS)
-LEFT_ALONE_CODES = frozenset((Code.TARGET_MISSING, Code.SCALED_TO_ZERO, Code.AMBIGUOUS_SELECTOR))
+GUARDRAIL_CODES = frozenset(rule.code for rule in GUARDRAILS) | BUDGET_CODES
+LEFT_ALONE_CODES = frozenset(
+    (
+        Code.TARGET_MISSING,
+        Code.SCALED_TO_ZERO,
+        Code.AMBIGUOUS_SELECTOR,
+        Code.ANNOTATION_UNREADABLE,
+        Code.SCALED_OBJECT,
+        Code.OTHER_CONTROLLER,
+        Code.VERTICAL_AUTOSCALER,
+        Code.STALE_READ,
+        Code.CONFLICT,
+    )
+)
 
 
 class SeriesReason(msgspec.Struct, frozen=True):
@@ -47,7 +61,8 @@ class TargetExplained(msgspec.Struct, frozen=True):
     """One target. Rates per second, floors in replicas, times in seconds.
 
     The forecast's window is from `lead_time_s` to `lead_time_s + hold_s` after the decision.
-    `lead_time_raises` and `rate_readings` say on how many measurements the learned values rest;
+    `lead_time_raises`, `lead_time_scale_ups` (of the HPA by itself) and `rate_readings` say on how
+    many measurements the learned values rest;
     `rate_metric` is the HPA's own metric where its target is the rate. `causes` say why so many are
     wanted, `guardrails` what limited that, in the order in which the rules were applied.
     """
@@ -62,6 +77,7 @@ class TargetExplained(msgspec.Struct, frozen=True):
     lead_time_s: float
     lead_time_source: str
     lead_time_raises: int
+    lead_time_scale_ups: int
     hold_s: float
     rate_per_pod_per_s: float | None
     pod_load_ratio: float
@@ -154,7 +170,7 @@ def _target(
 ) -> TargetExplained:
     hpa = next((one for one in record.inputs.cluster.hpas if one.key == row.key), None)
     place = {key: at for at, key in enumerate(learned.keys)}.get(row.key)
-    raises, readings = _measurements(learned, place)
+    raises, scale_ups, readings = _measurements(learned, place)
     load_ratio, rate_per_s = record.policy.of(*row.key).pod_load_ratio, row.rate_per_pod_per_s
     planned_per_s = None if rate_per_s is None else rate_per_s * load_ratio
     return TargetExplained(
@@ -168,6 +184,7 @@ def _target(
         lead_time_s=row.lead_time_s,
         lead_time_source=row.lead_time_source,
         lead_time_raises=raises,
+        lead_time_scale_ups=scale_ups,
         hold_s=row.hold_s,
         rate_per_pod_per_s=rate_per_s,
         pod_load_ratio=load_ratio,
@@ -190,12 +207,13 @@ def _target(
     )
 
 
-def _measurements(learned: State, place: int | None) -> tuple[int, int]:
-    """How many raises a lead time rests on, and how many readings a rate per pod."""
+def _measurements(learned: State, place: int | None) -> tuple[int, int, int]:
+    """How many raises, and scale-ups of the HPA, were measured, and how many usage readings."""
     if place is None:
-        return 0, 0
+        return 0, 0, 0
     raises = np.isfinite(learned.targets.lead_samples_s[place]).sum()
-    return int(raises), int(learned.targets.rate_readings[place])
+    scale_ups = np.isfinite(learned.targets.scale_up_samples_s[place]).sum()
+    return int(raises), int(scale_ups), int(learned.targets.rate_readings[place])
 
 
 def _forecasts(inputs: Inputs, key: TargetKey) -> tuple[SeriesReason, ...]:
@@ -213,7 +231,7 @@ def _rate_metric(row: FloorDecision, hpa: HpaView | None, counted: Sequence[str]
     names = (
         one.name
         for one in hpa.metrics
-        if one.name in counted and one.kind == "Pods" and one.target == row.rate_per_pod_per_s
+        if is_request_rate(one, counted) and one.target == row.rate_per_pod_per_s
     )
     return next(names, None)
 

@@ -106,11 +106,15 @@ def _forecast(explanation: Explanation, target: TargetExplained) -> Iterator[str
 def _window(target: TargetExplained) -> Iterator[str]:
     until_s = target.lead_time_s + target.hold_s
     yield f"From {lasting(target.lead_time_s)} to {lasting(until_s)} after the decision."
-    if target.lead_time_source == "measured":
-        yield (
-            f"New pods need {lasting(target.lead_time_s)} to be Ready, measured in the last "
-            f"{target.lead_time_raises} raises;"
-        )
+    seen_in = {
+        "measured": f"measured in the last {target.lead_time_raises} raises",
+        "scale-ups of the HPA": (
+            f"as seen in the last {target.lead_time_scale_ups} scale-ups that the HPA made itself"
+        ),
+        "measured before a deploy": "measured before the pod template last changed",
+    }.get(target.lead_time_source)
+    if seen_in is not None:
+        yield f"New pods need {lasting(target.lead_time_s)} to be Ready, {seen_in};"
     else:
         yield (
             f"The lead time of {lasting(target.lead_time_s)} is the configured one, "
@@ -128,6 +132,9 @@ def _rate(target: TargetExplained) -> Iterator[str]:
         "configured": "set in the configuration (rate_per_pod_per_s).",
         "hpa metric": f"the HPA's own target for {target.rate_metric or 'its request metric'}.",
         "learned": f"learned from CPU at the HPA's target, {target.rate_readings} readings.",
+        "ratio": f"in proportion to CPU at the HPA's target, {target.rate_readings} readings.",
+        "level": "what fills a pod up to the HPA's target for a level (connections, a queue).",
+        "response time": "the load at which response times reach their objective.",
     }
     yield sources.get(target.rate_source, f"{target.rate_source}.")
     if target.pod_load_ratio != 1:

@@ -88,7 +88,7 @@ class Gatherer:
         """Everything known at `now_s`; raises `ClusterUnreachable`."""
         view = _owned(await self._cluster.observe(), self._owns)
         batch = self.history.series(now_s)
-        window = horizon(batch.keys, self._policy, state, age_s=now_s - batch.end_s)
+        window = horizon(batch.keys, self._policy, state, now_s - batch.end_s, view.hpas)
         self.forecast = await self._model.forecast(batch, window, self.history.announced)
         return make_inputs(
             view,

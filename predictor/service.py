@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from predictor.actuators.gate import Gate, OpenGate
 from predictor.actuators.port import Cluster
 from predictor.core.audit import encode_record
 from predictor.core.cluster import (
@@ -57,8 +58,10 @@ class Service:
         policy: Policy,
         mode: Mode,
         record: Callable[[bytes], None],
+        gate: Gate | None = None,
     ) -> None:
         self._cluster = cluster
+        self._gate = gate or OpenGate()
         self._gatherer = gatherer
         self._policy = policy
         self._mode = mode
@@ -78,6 +81,8 @@ class Service:
         before = self.state
         inputs = await self._gatherer.gather(before, now_s)
         decision, self.state = decide(inputs, self._policy, before, now_s)
+        if self._mode == "active":
+            await self._gate.look(inputs.cluster.hpas)
         outcomes = await self._act(decision)
         self._record(encode_record(inputs, self._policy, before, decision, outcomes))
         return Tick(inputs, decision, outcomes)
@@ -86,18 +91,27 @@ class Service:
         intents: list[FloorIntent | WeightIntent] = []
         intents += decision.floor_intents
         intents += decision.weight_intents
-        gate = asyncio.Semaphore(WRITES_AT_ONCE_MAX)
-
-        async def write(intent: FloorIntent | WeightIntent) -> Outcome:
-            async with gate:
-                if isinstance(intent, FloorIntent):
-                    return await self._cluster.set_floor(intent)
-                return await self._cluster.set_weights(intent)
-
         if self._mode == "shadow":
             return tuple((_key(intent), SHADOW) for intent in intents)
+        at_once = asyncio.Semaphore(WRITES_AT_ONCE_MAX)
+
+        async def write(intent: FloorIntent | WeightIntent) -> Outcome:
+            async with at_once:
+                return await self._write(intent)
+
         outcomes = await asyncio.gather(*(write(intent) for intent in intents))
         return tuple(zip((_key(intent) for intent in intents), outcomes, strict=True))
+
+    async def _write(self, intent: FloorIntent | WeightIntent) -> Outcome:
+        """Ask whether it may be written, then write it at once: the answer is of this moment."""
+        if intent.only_recorded is not None:
+            return NotApplied(intent.only_recorded)
+        permitted = await self._gate.permit(_key(intent))
+        if isinstance(permitted, Reason):
+            return NotApplied(permitted)
+        if isinstance(intent, FloorIntent):
+            return await self._cluster.set_floor(msgspec.structs.replace(intent, epoch=permitted))
+        return await self._cluster.set_weights(intent)
 
 
 def _key(intent: FloorIntent | WeightIntent) -> TargetKey:

@@ -15,10 +15,12 @@ import msgspec
 from msgspec import Meta, field
 
 from models.upstream_pairs import CALLERS_MAX
+from predictor.core.budget_policy import BudgetPolicy, SharedResource
 from predictor.core.history import History
 from predictor.core.history_layers import HistoryLayers
 from predictor.core.input_partitions import InputPartitions
 from predictor.core.input_topic import Proof
+from predictor.core.opt_in import Mode
 from predictor.core.policy import (
     ModuleOverride,
     ModulePolicy,
@@ -143,10 +145,12 @@ class ModuleSettings(Section, frozen=True):
     """A module: the HPA's name in each region's namespace, and what deviates from `defaults`.
 
     `callers` are the modules that call it; without a list they are looked for in its history.
+    `mode` is the service's unless it is set; an annotation on the HPA wins over both.
     """
 
     hpa: Name
     callers: Annotated[tuple[Name, ...], Meta(max_length=CALLERS_MAX)] | None = None
+    mode: Literal["shadow", "active", "paused"] | None = None
     policy: ModuleOverride = field(default_factory=ModuleOverride)
 
 
@@ -161,9 +165,24 @@ class RouteSettings(Section, frozen=True):
 class KubernetesSettings(Section, frozen=True):
     """How the API server is reached; without a kubeconfig the pod's own service account is used."""
 
+    namespace: Name = "mplp-predictor"
+    """The service's own, where its leases and its switch lie."""
     kubeconfig: str | None = None
     context: str | None = None
     request_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    silence_max_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """How long what was read last is used while the API server does not answer."""
+    writes_per_s: Annotated[float, Meta(gt=0, le=1000)] = 50.0
+    discovery: bool = False
+    """Whether an HPA with an annotation of ours is a target without being configured."""
+    discovery_namespaces: tuple[Name, ...] = ()
+    """Where to look for them, beside the regions' own; none means the whole cluster."""
+
+
+class GuardSettings(Section, frozen=True):
+    """Whether floors are written only where the server itself refuses those outside the band."""
+
+    required: bool = True
 
 
 class HttpSettings(Section, frozen=True):
@@ -224,6 +243,10 @@ class Settings(Section, frozen=True):
     telemetry_handback_after_s: Seconds = 900.0
     lag_max_s: Seconds = 180.0
     warm_up_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    expiry_s: Annotated[float, Meta(ge=600, le=86400)] = 900.0
+    corroborate_by_metrics: bool = True
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    shared_resources: dict[str, SharedResource] = field(default_factory=dict)
     refit_s: Seconds = 3600.0
     model_folder: str | None = None
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -242,7 +265,12 @@ class Settings(Section, frozen=True):
         "mplp_requests_per_second",
         "mplp_auth_requests_per_second",
     )
+    level_metrics: dict[str, str] = field(
+        default_factory=lambda: {"mplp_network_connections_active": "network"}
+    )
+    response_time_metrics: tuple[str, ...] = ("mplp_response_time_p95",)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
 
     def policy(self) -> Policy:
@@ -255,6 +283,14 @@ class Settings(Section, frozen=True):
             regions=self.region_policy,
             routes={name: RoutePolicy(home_weights=weights) for name in self.routes},
             request_rate_metrics=self.request_rate_metrics,
+            level_metrics=self.level_metrics,
+            response_time_metrics=self.response_time_metrics,
+            modes={name: Mode(module.mode or self.mode) for name, module in self.modules.items()},
+            expiry_s=self.expiry_s,
+            corroborate_by_metrics=self.corroborate_by_metrics,
+            budget=self.budget,
+            shared_resources=self.shared_resources,
+            band_required=self.guard.required,
             tick_s=self.tick_s,
             telemetry_stale_after_s=self.telemetry_stale_after_s,
             telemetry_handback_after_s=self.telemetry_handback_after_s,

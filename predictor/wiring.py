@@ -18,6 +18,7 @@ from models.model_signature import trusted_keys
 from models.stored_ensemble import ensemble_of
 from models.stored_parameters import StoredParameters
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
+from predictor.actuators.gate import GateSettings, WorkerGate
 from predictor.calendar_file import CalendarFile
 from predictor.current_events import CurrentEvents
 from predictor.demand_inbox import DemandInbox
@@ -28,7 +29,7 @@ from streams.events import Catalog
 from streams.faust_app import DemandTables, DemandTableSettings
 from streams.format_options import FormatName
 from streams.ingest import Ingest, IngestSettings, MetricsInput
-from streams.topics import KafkaConnection, Topics, group_name
+from streams.topics import KafkaConnection, Topics, demand_partition, group_name
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
@@ -176,6 +177,25 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         kubeconfig=settings.kubernetes.kubeconfig,
         context=settings.kubernetes.context,
         request_timeout_s=settings.kubernetes.request_timeout_s,
+        silence_max_s=settings.kubernetes.silence_max_s,
+        writes_per_s=settings.kubernetes.writes_per_s,
+        discovery=settings.kubernetes.discovery,
+        namespaces=settings.kubernetes.discovery_namespaces,
+    )
+
+
+def new_gate(settings: Settings, partitions: int) -> WorkerGate | None:
+    """Who is asked before each write; none in shadow, where even a lease would be a write."""
+    if settings.mode == "shadow":
+        return None
+    return WorkerGate(
+        cluster_settings(settings),
+        GateSettings(
+            namespace=settings.kubernetes.namespace,
+            group=group_name(settings.region, "decide", settings.kafka.group_prefix),
+            is_guard_required=settings.guard.required,
+        ),
+        lambda module: demand_partition(module, partitions),
     )
 
 

@@ -41,6 +41,7 @@ from predictor.wiring import (
     kafka_connection,
     kafka_topics,
     new_calendar,
+    new_gate,
     new_ingest,
     new_model_watcher,
     new_tables,
@@ -170,7 +171,8 @@ async def _parts(
     connection = kafka_connection(settings)
     snapshot = Snapshot(mode=settings.mode)
     clock = EventClock() if settings.clock == "event" else WallClock()
-    inbox = DemandInbox(settings, clock, partitions)
+    gate = new_gate(settings, partitions)
+    inbox = DemandInbox(settings, clock, partitions, None if gate is None else gate.hold)
     tables = new_tables(settings, connection, inbox, partitions)
     ingest = new_ingest(settings, connection)
     audit = AuditTopic(connection, kafka_topics(settings))
@@ -191,6 +193,7 @@ async def _parts(
         policy=settings.policy(),
         mode=settings.mode,
         record=_recorder(settings, audit, latest),
+        gate=gate,
     )
     ticks = TickLoop(
         settings,
@@ -207,7 +210,7 @@ async def _parts(
     await audit.start()
     await tables.start()
     tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
-    found = (watcher, _calendar_watcher(calendar, clock))
+    found = (gate, watcher, _calendar_watcher(calendar, clock))
     watchers = [one for one in found if one is not None]
     tasks |= {asyncio.create_task(one.run()) for one in watchers}
     try:
@@ -217,7 +220,8 @@ async def _parts(
         ingest.stop()
         for one in watchers:
             one.stop()
-        await _end(tasks, [tables.stop, audit.close, cluster.close])
+        closed = [cluster.close] if gate is None else [cluster.close, gate.close]
+        await _end(tasks, [tables.stop, audit.close, *closed])
 
 
 def _recorder(

@@ -20,6 +20,7 @@ ADAPTER = "metrics-adapter"
 CONTROLLERS = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 KWOK = "kwok"
+AUDIT_POLICY, AUDIT_LOG = "audit-policy.yaml", "logs/audit.jsonl"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,18 @@ def api_server(program: Path, folder: Path, ports: Ports) -> Command:
         f"--service-account-signing-key-file={certificates / 'service-account.key'}",
         # Pods of the rig run nothing, so none needs an account to exist first.
         "--disable-admission-plugins=ServiceAccount",
+        f"--audit-policy-file={folder / AUDIT_POLICY}",
+        f"--audit-log-path={folder / AUDIT_LOG}",
         *_front_proxy(certificates),
     ]
+
+
+def write_audit_policy(file: Path) -> None:
+    """Who asked for what, once for each answer; of the cluster's own servers nothing."""
+    own = [{"level": "None", "userGroups": ["system:nodes", "system:masters"]}]
+    rules = [*own, {"level": "Metadata", "omitStages": ["RequestReceived", "ResponseStarted"]}]
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}
+    file.write_text(yaml.safe_dump(policy))
 
 
 def adapter(program: Path, folder: Path, ports: Ports) -> Command:

@@ -16,11 +16,13 @@ import yaml
 
 ADMIN = "admin"
 PREDICTOR = "system:serviceaccount:mplp-predictor:mplp-predictor"
+RESTORER = "system:serviceaccount:mplp-predictor:mplp-predictor-restorer"
 
 _GROUPS: Mapping[str, Sequence[str]] = {
     ADMIN: ("system:masters",),
     # The groups that a real service account token would carry.
     PREDICTOR: ("system:serviceaccounts", "system:serviceaccounts:mplp-predictor"),
+    RESTORER: ("system:serviceaccounts", "system:serviceaccounts:mplp-predictor"),
 }
 _TIMEOUT_S = 30
 
@@ -32,7 +34,7 @@ def write_certificates(program: Path, folder: Path) -> None:
 
 
 def new_tokens(users: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """A fresh token for the administrator, the predictor, and each further user."""
+    """A fresh token for the administrator, the service's two accounts, and each further user."""
     return {name: secrets.token_hex(16) for name in (*_GROUPS, *users)}
 
 

@@ -8,6 +8,7 @@ metrics a test writes. Must never keep anything after `stop`.
 from __future__ import annotations
 
 import http.client
+import json
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -147,6 +148,18 @@ class ControlPlane(Rig):
         items: list[Json] = self.request("GET", path)[1]["items"]
         return items
 
+    def requests_of(self, user: str) -> list[tuple[str, str]]:
+        """Verb and address of all that a user asked of the API server, by its audit log.
+
+        Members of system:masters, the administrator and the cluster's own servers, are not in it.
+        """
+        asked = []
+        for line in (self.folder / components.AUDIT_LOG).read_text().splitlines():
+            event = json.loads(line)
+            if event["user"]["username"] == user:
+                asked.append((event["verb"], event["requestURI"]))
+        return asked
+
     def write_metric(
         self, namespace: str, target: str | Iterable[str], metric: str, value: int | str
     ) -> None:
@@ -217,6 +230,7 @@ class ControlPlane(Rig):
             credentials.write_kubeconfig(file, self.server, self.ca_file, token)
         stages = self.folder / "stages.yaml"
         components.write_stages(programs / "stages", stages, self._timing)
+        components.write_audit_policy(self.folder / components.AUDIT_POLICY)
 
     def _add_servers(self, etcd: Path, api_server: Path, programs: Path) -> None:
         folder, ports = self.folder, self._ports

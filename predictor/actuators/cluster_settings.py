@@ -52,6 +52,14 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `request_timeout_s` bounds each request as a whole: an answered API call takes milliseconds, and
     a tick must outlive a dead server. After a failure nothing is asked for `retry_delay_s`, doubled
     with each further one up to `retry_delay_max_s`.
+
+    A watch is opened anew after `watch_s`, and where nothing came for `watch_read_timeout_s`; the
+    API server sends a bookmark about each minute. What was read last is used for `silence_max_s`
+    while the server does not answer. Pods that are missing for `pods_late_s` are asked why. At most
+    `writes_per_s` go out, `writes_burst` at once.
+
+    With `discovery` every HPA that bears an annotation of ours is a target too, in `namespaces`, or
+    in the whole cluster where none is named.
     """
 
     targets: tuple[HpaTarget, ...] = ()
@@ -62,6 +70,22 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_delay_s: float = 1.0
     retry_delay_max_s: float = 10.0
     connections_max: int = 8
+    watch_s: float = 450.0
+    watch_read_timeout_s: float = 75.0
+    silence_max_s: float = 60.0
+    pods_late_s: float = 60.0
+    writes_per_s: float = 50.0
+    writes_burst: int = 50
+    discovery: bool = False
+    namespaces: tuple[str, ...] = ()
+
+    @property
+    def watched_places(self) -> tuple[str, ...]:
+        """The namespaces in which HPAs and Deployments are watched, or "" for the whole cluster."""
+        if self.discovery and not self.namespaces:
+            return ("",)
+        further = self.namespaces if self.discovery else ()
+        return tuple(sorted({*further, *(one.namespace for one in self.targets)}))
 
     def __post_init__(self) -> None:
         _refuse_repeated("target", [target.key for target in self.targets])
@@ -70,6 +94,8 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits = (self.request_timeout_s, self.retry_delay_s, self.connections_max)
         if min(limits) <= 0 or self.retry_delay_max_s < self.retry_delay_s:
             raise ValueError("request_timeout_s, retry delays and connections_max must be positive")
+        if min(self.watch_s, self.watch_read_timeout_s, self.silence_max_s) <= 0:
+            raise ValueError("watch_s, watch_read_timeout_s and silence_max_s must be positive")
 
 
 def _refuse_repeated(what: str, names: Iterable[object]) -> None:

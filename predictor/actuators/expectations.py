@@ -1,13 +1,14 @@
 """Whether the world is still what a decision was made on; if not, which expectation failed.
 
-Both clusters ask here between reading again and writing, so that the same change is refused with
-the same code and sentence. Values only: nothing here may talk to a cluster.
+Both clusters ask here right before writing, so that the same change is refused with the same code
+and sentence. Values only: nothing here may talk to a cluster.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from predictor.actuators.ownership import taken_sentence
 from predictor.core.cluster import DestinationView, FloorIntent, RouteView, WeightIntent
 from predictor.core.reasons import Code, Reason
 
@@ -16,7 +17,7 @@ WEIGHT_SUM = 100
 
 
 class FloorSeen(msgspec.Struct, frozen=True):
-    """One HPA as read right before writing; `taken_by` names who took the floor from us."""
+    """One HPA as known right before writing; `taken_by` names who took the floor from us."""
 
     uid: str
     resource_version: str
@@ -31,7 +32,7 @@ def floor_objection(intent: FloorIntent, seen: FloorSeen | None) -> Reason | Non
     if seen is None:
         return Reason(Code.TARGET_MISSING, f"{place} does not exist")
     if seen.uid == intent.uid and seen.taken_by is not None:
-        sentence = f"{place}: {seen.taken_by} set minReplicas to {seen.replicas_min} after us"
+        sentence = taken_sentence(intent.namespace, intent.name, seen.taken_by, seen.replicas_min)
         return Reason(Code.CONFLICT, sentence)
     moved = _moved_on(place, intent, seen)
     if moved is not None:

@@ -1,149 +1,65 @@
-"""HPAs and Deployments as the API server lists them, made into views.
+"""HPAs and Deployments of one namespace, made into views.
 
-`kubernetes.py` reads with it. Only the fields that the service needs are decoded. Pure: bytes in,
-values out; it must never talk to a cluster, and never take the HPA's own status for the number of
-Ready pods (under a quota it reports pods that do not exist).
+`kubernetes.py` reads with it what `reflector.py` keeps. Pure: values in, values out; it must never
+talk to a cluster, and never take the HPA's own status for the number of Ready pods (under a quota
+it reports pods that do not exist).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from predictor.actuators.cluster_settings import HpaTarget
+from predictor.actuators.objects import Deployment, Hpa, MetricValue
 from predictor.actuators.ownership import (
-    ManagedFields,
+    Holding,
     floor_owners,
     foreign_owner,
+    holding,
+    taken_sentence,
 )
+from predictor.actuators.pod_trouble import cut, deployment_trouble
 from predictor.actuators.quantity import parse_quantity
 from predictor.core.cluster import HpaView, MetricTarget
 from predictor.core.opt_in import FIELD_MANAGER, FLOOR, OptIn, read_kept_state, read_opt_in
+from predictor.core.other_controllers import (
+    ControlFacts,
+    FloorManager,
+    OwnerReference,
+    Verdict,
+    VerticalAutoscaler,
+    foreign_control,
+)
 from predictor.core.reasons import Code, Reason
 
 _DEPLOYMENT = "Deployment"
-
-
-class _Wire(msgspec.Struct, frozen=True, rename="camel"):
-    """The API's own field names; unknown fields are passed over."""
-
-
-class Metadata(_Wire, frozen=True):
-    """The part of an object's metadata that is asked about."""
-
-    name: str
-    uid: str
-    resource_version: str
-    annotations: dict[str, str] = {}
-    managed_fields: tuple[ManagedFields, ...] = ()
-
-
-class _Value(_Wire, frozen=True):
-    type: str = ""
-    average_utilization: int | None = None
-    average_value: str | None = None
-    value: str | None = None
-
-
-class _Named(_Wire, frozen=True):
-    name: str = ""
-
-
-class _Source(_Wire, frozen=True):
-    """A metric's spec or status: the five types differ only in which fields they fill."""
-
-    name: str = ""
-    container: str = ""
-    metric: _Named = _Named()
-    described_object: _Named = _Named()
-    target: _Value = _Value()
-    current: _Value = _Value()
-
-
-class _Metric(_Wire, frozen=True):
-    type: str = ""
-    resource: _Source | None = None
-    container_resource: _Source | None = None
-    pods: _Source | None = None
-    object: _Source | None = None
-    external: _Source | None = None
-
-    @property
-    def source(self) -> _Source:
-        sources = (self.resource, self.container_resource, self.pods, self.object, self.external)
-        return next((one for one in sources if one is not None), _Source())
-
-    @property
-    def identity(self) -> tuple[str, str, str, str]:
-        one = self.source
-        return (self.type, one.name or one.metric.name, one.container, one.described_object.name)
-
-
-class _Reference(_Wire, frozen=True):
-    kind: str
-    name: str
-
-
-class _HpaSpec(_Wire, frozen=True):
-    scale_target_ref: _Reference
-    max_replicas: int
-    min_replicas: int = 1
-    metrics: tuple[_Metric, ...] = ()
-
-
-class _Condition(_Wire, frozen=True):
-    type: str
-    status: str
-    reason: str = ""
-
-
-class _HpaStatus(_Wire, frozen=True):
-    current_metrics: tuple[_Metric, ...] | None = None
-    conditions: tuple[_Condition, ...] | None = None
-
-
-class Hpa(_Wire, frozen=True):
-    """A HorizontalPodAutoscaler of `autoscaling/v2`."""
-
-    metadata: Metadata
-    spec: _HpaSpec
-    status: _HpaStatus = _HpaStatus()
-
-
-class _DeploymentSpec(_Wire, frozen=True):
-    replicas: int = 1
-
-
-class _DeploymentStatus(_Wire, frozen=True):
-    ready_replicas: int = 0
-
-
-class Deployment(_Wire, frozen=True):
-    """A Deployment of `apps/v1`."""
-
-    metadata: Metadata
-    spec: _DeploymentSpec = _DeploymentSpec()
-    status: _DeploymentStatus = _DeploymentStatus()
+# Told by a code of their own: somebody's decision, and two HPAs on the same pods.
+_TOLD_ELSEWHERE = ("ScalingDisabled", "AmbiguousSelector")
 
 
 class NamespaceScene(msgspec.Struct, frozen=True):
-    """All HPAs and Deployments of one namespace at one moment, by name."""
+    """All HPAs and Deployments of one namespace at one moment, by name.
+
+    `scaled` names the HPAs of each scaled object, by its kind and name.
+    """
 
     hpas: Mapping[str, Hpa]
     deployments: Mapping[str, Deployment]
-    scaled: Mapping[tuple[str, str], int]
+    scaled: Mapping[tuple[str, str], tuple[str, ...]]
 
     @classmethod
-    def of(cls, hpas: Sequence[Hpa], deployments: Sequence[Deployment]) -> NamespaceScene:
-        """Index the lists, and count the HPAs that scale the same object."""
-        references = (hpa.spec.scale_target_ref for hpa in hpas)
-        return cls(
-            hpas={hpa.metadata.name: hpa for hpa in hpas},
-            deployments={one.metadata.name: one for one in deployments},
-            scaled=Counter((one.kind, one.name) for one in references),
-        )
+    def of(cls, hpas: Iterable[Hpa], deployments: Iterable[Deployment]) -> NamespaceScene:
+        """Index the lists, and find the HPAs that scale the same object."""
+        by_name = {hpa.metadata.name: hpa for hpa in hpas}
+        scaled: dict[tuple[str, str], tuple[str, ...]] = {}
+        for name, hpa in by_name.items():
+            reference = hpa.spec.scale_target_ref
+            target = (reference.kind, reference.name)
+            scaled[target] = (*scaled.get(target, ()), name)
+        return cls(by_name, {one.metadata.name: one for one in deployments}, scaled)
 
 
 def _nothing(uid: str) -> int | None:
@@ -151,9 +67,15 @@ def _nothing(uid: str) -> int | None:
 
 
 def read_hpa(
-    target: HpaTarget, scene: NamespaceScene, remembered: Callable[[str], int | None] = _nothing
+    target: HpaTarget,
+    scene: NamespaceScene,
+    remembered: Callable[[str], int | None] = _nothing,
+    vertical: tuple[VerticalAutoscaler, ...] = (),
 ) -> HpaView | Reason:
-    """The target's view, or why there is none; `remembered` gives a uid's earlier baseline."""
+    """The target's view, or why there is none; `remembered` gives a uid's earlier baseline.
+
+    `vertical` are the VerticalPodAutoscalers on what it scales.
+    """
     place = f"{target.namespace}/{target.hpa}"
     hpa = scene.hpas.get(target.hpa)
     if hpa is None:
@@ -166,27 +88,101 @@ def read_hpa(
     if deployment is None:
         sentence = f"Deployment {target.namespace}/{reference.name} of HPA {place} does not exist"
         return Reason(Code.TARGET_MISSING, sentence)
+    siblings = [one for one in scene.scaled[reference.kind, reference.name] if one != target.hpa]
+    facts = _control_facts(hpa, deployment, siblings, vertical)
+    return _view(target, hpa, deployment, facts, remembered)
+
+
+def _view(
+    target: HpaTarget,
+    hpa: Hpa,
+    deployment: Deployment,
+    facts: ControlFacts,
+    remembered: Callable[[str], int | None],
+) -> HpaView:
     owners = floor_owners(hpa.metadata.managed_fields)
     opt_in = read_opt_in(hpa.metadata.annotations)
-    shared = scene.scaled[reference.kind, reference.name] > 1
+    verdict = _control(hpa, facts, owners)
     return HpaView(
         key=target.key,
         namespace=target.namespace,
         name=target.hpa,
         uid=hpa.metadata.uid,
         resource_version=hpa.metadata.resource_version,
-        deployment=reference.name,
+        deployment=deployment.metadata.name,
         min_replicas=hpa.spec.min_replicas,
         max_replicas=hpa.spec.max_replicas,
         spec_replicas=deployment.spec.replicas,
         ready_replicas=deployment.status.ready_replicas,
         baseline_replicas=_baseline(target, hpa, opt_in, owners=owners, remembered=remembered),
         floor_manager=foreign_owner(owners) or (owners[0] if owners else None),
-        metrics=tuple(_metrics(hpa)),
-        ambiguous=shared or _says_ambiguous(hpa),
+        metrics=facts.metrics,
+        ambiguous=bool(facts.siblings) or _says_ambiguous(hpa),
         opt_in=opt_in,
         kept=read_kept_state(hpa.metadata.annotations),
+        held_back=verdict.held_back,
+        notes=verdict.notes,
+        metrics_failing=_metrics_failing(hpa),
+        blocked=deployment_trouble(deployment),
+        template=_template(deployment),
     )
+
+
+def _control_facts(
+    hpa: Hpa,
+    deployment: Deployment,
+    siblings: Sequence[str],
+    vertical: tuple[VerticalAutoscaler, ...],
+) -> ControlFacts:
+    metadata, reference = hpa.metadata, hpa.spec.scale_target_ref
+    return ControlFacts(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        labels=metadata.labels,
+        annotations=metadata.annotations,
+        owners=tuple(
+            OwnerReference(one.kind, one.api_version, one.name, one.controller)
+            for one in metadata.owner_references
+        ),
+        floor_managers=tuple(
+            FloorManager(one.manager, one.operation)
+            for one in metadata.managed_fields
+            if floor_owners([one])
+        ),
+        target_kind=reference.kind,
+        target_name=reference.name,
+        target_replicas=deployment.spec.replicas,
+        replicas_min=hpa.spec.min_replicas,
+        siblings=tuple(siblings),
+        vertical_autoscalers=vertical,
+        metrics=tuple(_metrics(hpa)),
+    )
+
+
+def _control(hpa: Hpa, facts: ControlFacts, owners: Sequence[str]) -> Verdict:
+    """Who else steers it; a floor that was taken from us comes first, for it is a person's word."""
+    verdict = foreign_control(facts)
+    if holding(hpa.metadata.managed_fields) is not Holding.TAKEN:
+        return verdict
+    taken_by = foreign_owner(owners) or "nobody that was recorded"
+    sentence = taken_sentence(facts.namespace, facts.name, taken_by, hpa.spec.min_replicas)
+    others = () if verdict.held_back is None else (verdict.held_back,)
+    return Verdict(Reason(Code.CONFLICT, sentence), (*others, *verdict.notes))
+
+
+def _template(deployment: Deployment) -> str:
+    """Twelve digits that change when a container's image, requests or limits do."""
+    containers = deployment.spec.template.spec.containers
+    return hashlib.sha256(msgspec.json.encode(containers, order="sorted")).hexdigest()[:12]
+
+
+def _metrics_failing(hpa: Hpa) -> str:
+    """The controller's own word that it cannot scale by what the spec asks for."""
+    for one in hpa.status.conditions or ():
+        if one.type == "ScalingActive" and one.status == "False":
+            told = one.reason in _TOLD_ELSEWHERE
+            return "" if told else cut(f"{one.reason}: {one.message}")
+    return ""
 
 
 def _baseline(
@@ -220,27 +216,32 @@ def _says_ambiguous(hpa: Hpa) -> bool:
 
 
 def _metrics(hpa: Hpa) -> list[MetricTarget]:
-    readings = {one.identity: one.source.current for one in hpa.status.current_metrics or ()}
+    readings = {}
+    for metric in hpa.status.current_metrics or ():
+        source = metric.source
+        readings[metric.identity(source)] = source.current
     views = []
     for metric in hpa.spec.metrics:
-        target = metric.source.target
+        source = metric.source
+        target = source.target
         number = _number(target, target.type)
         if number is None:
             continue
-        reading = readings.get(metric.identity, _Value())
+        identity = metric.identity(source)
+        reading = readings.get(identity)
         views.append(
             MetricTarget(
                 kind=metric.type,
-                name=metric.identity[1],
+                name=identity[1],
                 target_type=target.type,
                 target=number,
-                current=_number(reading, target.type),
+                current=None if reading is None else _number(reading, target.type),
             )
         )
     return views
 
 
-def _number(value: _Value, target_type: str) -> float | None:
+def _number(value: MetricValue, target_type: str) -> float | None:
     """The number that is compared with a target of this type: percent, per pod, or whole."""
     if target_type == "Utilization":
         percent = value.average_utilization

@@ -1,32 +1,39 @@
 """The real cluster: HPAs, Deployments and VirtualServices over the Kubernetes API.
 
-`predictor/service.py` calls it through the port. It reads, reads again right before it writes, and
-writes exactly two things: `spec.minReplicas` by server-side apply, and a default route's weights by
-JSON Patch. It must never create or delete an object, repeat a write by itself, or raise for what
-the cluster answers.
+`predictor/service.py` calls it through the port. It reads HPAs and Deployments by watch and routes
+at each observation, and writes exactly two things: `spec.minReplicas` with our own annotations by
+server-side apply, and a default route's weights by JSON Patch. It must never create or delete an
+object, repeat a write by itself, or raise for what the cluster answers.
 
-Server-side apply because it alone records who owns a field. The write is forced, for at adoption
-the owner's manager holds the field; that nobody wrote since the decision is what the
-resourceVersion and uid in the body prove, and a floor that was taken from us is not written at all.
+Server-side apply because it alone records who owns a field. At adoption the owner's manager holds
+the field and the write is forced; afterwards it is not, so that a floor which somebody took is a
+conflict that names them. That nobody wrote since the decision is what the resourceVersion and uid
+in the body prove.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import msgspec
 
-from predictor.actuators.cluster_settings import ClusterSettings, RouteTarget
+from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.actuators.connection import APPLY, JSON_PATCH, Answer, Connection
+from predictor.actuators.discovery import discovered
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
-from predictor.actuators.hpa_reader import Deployment, Hpa, NamespaceScene, read_hpa
-from predictor.actuators.listing import listed
-from predictor.actuators.ownership import HeldFloors, floor_owners
+from predictor.actuators.floor_write import floor_body, floor_path, floor_query, floor_refusal
+from predictor.actuators.hpa_views import HpaViews
+from predictor.actuators.objects import Hpa
+from predictor.actuators.ownership import Holding, floor_owners, foreign_owner, holding
+from predictor.actuators.pending_pods import PendingPods
 from predictor.actuators.port import ClusterUnreachable
-from predictor.actuators.refusal import patch_refusal, refusal
+from predictor.actuators.refusal import patch_refusal
+from predictor.actuators.vertical_autoscalers import VerticalAutoscalers
 from predictor.actuators.virtual_service import Routing, read_route, weight_patch
+from predictor.actuators.watched_scenes import WatchedScenes
+from predictor.actuators.write_budget import WriteBudget
 from predictor.core.cluster import (
     Applied,
     ClusterView,
@@ -47,9 +54,6 @@ _Problems = list[tuple[TargetKey, Reason]]
 EVERY_REGION = "*"
 """The region under which a route's problem is reported."""
 
-_HPAS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
-_DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
-_NOT_FOUND = 404
 _WRITE = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
 
 
@@ -62,56 +66,60 @@ class _Written(msgspec.Struct, frozen=True):
 
 
 class KubernetesCluster:
-    """The configured targets and routes of one cluster, as the identity of `settings`."""
+    """The configured targets and routes of one cluster, as the identity of `settings`.
+
+    It watches from the first observation on; `close` ends that.
+    """
 
     def __init__(self, settings: ClusterSettings, connection: Connection | None = None) -> None:
         self._settings = settings
         self._connection = connection or Connection(settings)
         self._routing = Routing(self._connection)
-        self._held = HeldFloors()
+        self._scenes = WatchedScenes(settings, self._connection)
+        self._views = HpaViews()
+        self._vertical = VerticalAutoscalers(self._connection)
+        self._pending_pods = PendingPods(self._connection, settings.pods_late_s)
+        self._budget = WriteBudget(settings.writes_per_s, settings.writes_burst)
 
     async def observe(self) -> ClusterView:
-        """Read everything; raises `ClusterUnreachable` where nothing at all could be read."""
+        """What is known of everything; raises `ClusterUnreachable` where that is nothing at all."""
         settings = self._settings
-        namespaces = sorted({target.namespace for target in settings.targets})
-        scenes, routes = await asyncio.gather(
-            asyncio.gather(*(_answered(self._scene(one)) for one in namespaces)),
-            asyncio.gather(*(_answered(self._route(one)) for one in settings.routes)),
+        _, _, *routes = await asyncio.gather(
+            self._scenes.ready(),
+            self._vertical.look(settings.watched_places),
+            *(_answered(self._route(one)) for one in settings.routes),
         )
-        parts = [*scenes, *routes]
-        silent = [part for part in parts if isinstance(part, ClusterUnreachable)]
-        if silent and len(silent) == len(parts):
-            raise silent[0]
-        hpas, problems = self._hpa_views(dict(zip(namespaces, scenes, strict=True)))
+        places = self._scenes.problems()
+        _refuse_silence([*places.values(), *routes])
+        hpas, problems = await self._hpa_views(places)
         views: list[RouteView] = []
         for target, route in zip(settings.routes, routes, strict=True):
             if isinstance(route, RouteView):
                 views.append(route)
-            else:
+            elif route is not None:
                 problems.append((TargetKey(target.module, EVERY_REGION), _reason(route)))
         return ClusterView(tuple(hpas), tuple(views), tuple(problems))
 
     async def set_floor(self, intent: FloorIntent) -> Outcome:
-        """Read the HPA again and apply `spec.minReplicas` alone, if nothing has moved."""
-        path = f"{_HPAS.format(intent.namespace)}/{intent.name}"
+        """Apply `spec.minReplicas` and our annotations, if nothing has moved since the decision."""
         place = f"HPA {intent.namespace}/{intent.name}"
+        await self._scenes.ready()
+        if not self._scenes.was_synced(intent.namespace):
+            return NotApplied(Reason(Code.UNREACHABLE, f"{place} has not been read yet"))
+        hpa = self._scenes.hpa(intent.namespace, intent.name)
+        seen = None if hpa is None else _seen(hpa)
+        objection = floor_objection(intent, seen) or await self._budgeted(place)
+        if hpa is None or seen is None or objection is not None:
+            return NotApplied(objection or Reason(Code.TARGET_MISSING, place))
+        query = floor_query(intent, hpa)
+        path = floor_path(intent.namespace, intent.name)
         try:
-            answer = await self._connection.get(path)
-            if not answer.ok and answer.status != _NOT_FOUND:
-                return NotApplied(refusal(answer, place))
-            objection = floor_objection(intent, self._seen(answer) if answer.ok else None)
-            if objection is not None:
-                return NotApplied(objection)
-            query = [*_WRITE, ("force", "true")]
-            written = await self._connection.patch(path, _floor_body(intent), APPLY, query)
+            written = await self._connection.patch(path, floor_body(intent), APPLY, query)
         except ClusterUnreachable as error:
             return NotApplied(Reason(Code.UNREACHABLE, f"{place}: {error}"))
-        except msgspec.MsgspecError as error:
-            return NotApplied(Reason(Code.REFUSED, f"{place} cannot be read: {error}"))
-        if written.ok:
-            self._held.note(intent.uid)
-            return _applied(written)
-        return NotApplied(refusal(written, place))
+        if not written.ok:
+            return NotApplied(await self._refused(written, intent))
+        return self._wrote(written, intent)
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
         """Read the VirtualService again and patch the weights alone, if nothing has moved."""
@@ -126,7 +134,7 @@ class KubernetesCluster:
             seen = read_route(target, found)
             if isinstance(seen, Reason):
                 return NotApplied(seen)
-            objection = weight_objection(intent, seen)
+            objection = weight_objection(intent, seen) or await self._budgeted(place)
             if objection is not None:
                 return NotApplied(objection)
             path = self._routing.path(target)
@@ -137,57 +145,110 @@ class KubernetesCluster:
         return _applied(written) if written.ok else NotApplied(patch_refusal(written, place))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End the watches and close the connections."""
+        await self._scenes.close()
         await self._connection.close()
-
-    async def _scene(self, namespace: str) -> NamespaceScene | Reason:
-        hpas, deployments = await asyncio.gather(
-            listed(self._connection, _HPAS.format(namespace), Hpa),
-            listed(self._connection, _DEPLOYMENTS.format(namespace), Deployment),
-        )
-        if isinstance(hpas, Reason):
-            return hpas
-        if isinstance(deployments, Reason):
-            return deployments
-        return NamespaceScene.of(hpas, deployments)
 
     async def _route(self, target: RouteTarget) -> RouteView | Reason:
         found = await self._routing.read(target)
         return found if isinstance(found, Reason) else read_route(target, found)
 
-    def _hpa_views(
-        self, scenes: Mapping[str, NamespaceScene | Reason | ClusterUnreachable]
-    ) -> tuple[list[HpaView], _Problems]:
+    async def _hpa_views(self, places: dict[str, Reason | None]) -> tuple[list[HpaView], _Problems]:
+        targets, problems = self._targets()
         views: list[HpaView] = []
-        problems: _Problems = []
-        for target in self._settings.targets:
-            scene = scenes[target.namespace]
-            view = (
-                read_hpa(target, scene, self._held.baseline)
-                if isinstance(scene, NamespaceScene)
-                else _reason(scene)
-            )
+        for target in targets:
+            problem = places.get(self._scenes.place_of(target.namespace))
+            scene = self._scenes.scene(target.namespace)
+            view = problem or self._views.of(target, scene, self._vertical.on)
             if isinstance(view, Reason):
                 problems.append((target.key, view))
-                continue
-            views.append(view)
-            if view.floor_manager == FIELD_MANAGER:
-                # After a restart: what is ours today must not be taken for never held tomorrow.
-                self._held.note(view.uid)
-            elif view.baseline_replicas is not None:
-                self._held.note_baseline(view.uid, view.baseline_replicas)
-        return views, problems
+            else:
+                views.append(view)
+        return await self._with_pending_pods(views), problems
 
-    def _seen(self, answer: Answer) -> FloorSeen:
-        hpa = msgspec.json.decode(answer.body, type=Hpa)
-        metadata = hpa.metadata
-        return FloorSeen(
-            uid=metadata.uid,
-            resource_version=metadata.resource_version,
-            replicas_min=hpa.spec.min_replicas,
-            replicas_max=hpa.spec.max_replicas,
-            taken_by=self._held.taken_by(metadata.uid, floor_owners(metadata.managed_fields)),
-        )
+    def _targets(self) -> tuple[list[HpaTarget], _Problems]:
+        if not self._settings.discovery:
+            return list(self._settings.targets), []
+        return discovered(self._settings, self._scenes.hpas())
+
+    async def _with_pending_pods(self, views: list[HpaView]) -> list[HpaView]:
+        """With what pending pods say, where the Deployment itself says nothing."""
+        lacking = {}
+        for view in views:
+            if view.ready_replicas < view.spec_replicas and not view.blocked:
+                found = self._scenes.scene(view.namespace).deployments.get(view.deployment)
+                if found is not None:
+                    lacking[view.key] = found
+        troubles = await self._pending_pods.troubles(lacking.values())
+        said = {
+            key: troubles[one.metadata.uid]
+            for key, one in lacking.items()
+            if one.metadata.uid in troubles
+        }
+        replace = msgspec.structs.replace
+        return [replace(one, blocked=said[one.key]) if one.key in said else one for one in views]
+
+    async def _budgeted(self, place: str) -> Reason | None:
+        """Wait for the write's turn; a reason where it would wait for too long."""
+        wait_s = self._budget.take(self._settings.request_timeout_s)
+        if wait_s is None:
+            limit = f"more than {self._settings.writes_per_s:g} writes/s are waiting"
+            return Reason(Code.CHANGES_LIMITED, f"{place}: {limit}, so this one waits for a tick")
+        if wait_s:
+            await asyncio.sleep(wait_s)
+        return None
+
+    async def _refused(self, written: Answer, intent: FloorIntent) -> Reason:
+        """Why the floor was not taken; a conflict is looked at, for it names a person or a tool."""
+        reason = floor_refusal(written, intent)
+        if reason.code is not Code.CONFLICT:
+            return reason
+        try:
+            answer = await self._connection.get(floor_path(intent.namespace, intent.name))
+            if not answer.ok:
+                return reason
+            now = msgspec.json.decode(answer.body, type=Hpa)
+        except (ClusterUnreachable, msgspec.MsgspecError):
+            return reason
+        self._scenes.heard_of(now)
+        return floor_refusal(written, intent, now)
+
+    def _wrote(self, written: Answer, intent: FloorIntent) -> Applied:
+        """Keep what the server made of it: the watch tells it a moment later."""
+        applied = _applied(written)
+        self._views.wrote(intent.uid, applied.resource_version)
+        self._scenes.heard_of(msgspec.json.decode(written.body, type=Hpa))
+        return applied
+
+
+def _seen(hpa: Hpa) -> FloorSeen:
+    metadata = hpa.metadata
+    taken = holding(metadata.managed_fields) is Holding.TAKEN
+    taken_by = foreign_owner(floor_owners(metadata.managed_fields)) or "somebody"
+    return FloorSeen(
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        replicas_min=hpa.spec.min_replicas,
+        replicas_max=hpa.spec.max_replicas,
+        taken_by=taken_by if taken else None,
+    )
+
+
+def _refuse_silence(parts: list[object]) -> None:
+    """Raise where no part answered: a view of nothing but silence would look like an observation.
+
+    A forbidden or missing part is an answer, and is told as such.
+    """
+    silent = [part for part in parts if _is_silent(part)]
+    if silent and len(silent) == len(parts):
+        first = silent[0]
+        raise ClusterUnreachable(first.sentence if isinstance(first, Reason) else str(first))
+
+
+def _is_silent(part: object) -> bool:
+    if isinstance(part, Reason):
+        return part.code is Code.UNREACHABLE
+    return isinstance(part, ClusterUnreachable)
 
 
 async def _answered(part: Awaitable[_Part]) -> _Part | ClusterUnreachable:
@@ -200,21 +261,6 @@ async def _answered(part: Awaitable[_Part]) -> _Part | ClusterUnreachable:
 
 def _reason(failure: Reason | ClusterUnreachable) -> Reason:
     return failure if isinstance(failure, Reason) else Reason(Code.UNREACHABLE, str(failure))
-
-
-def _floor_body(intent: FloorIntent) -> dict[str, Any]:
-    """All that we apply: anything more here, and we would own it."""
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {
-            "name": intent.name,
-            "namespace": intent.namespace,
-            "uid": intent.uid,
-            "resourceVersion": intent.resource_version,
-        },
-        "spec": {"minReplicas": intent.floor},
-    }
 
 
 def _applied(written: Answer) -> Applied:

@@ -1,12 +1,12 @@
-"""One namespace's objects of one kind, page by page.
+"""All objects of one kind under a path, page by page.
 
-`kubernetes.py` reads HPAs and Deployments with it. It must never read without an end: pages and
+`reflector.py` and `pending_pods.py` read with it. It must never read without an end: pages and
 their number are bounded.
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,13 +16,14 @@ from predictor.core.reasons import Code, Reason
 
 _Item = TypeVar("_Item")
 
-# The API server's own clients use pages of 500; 40 of them are 20,000 objects in one namespace.
+# The API server's own clients use pages of 500; 200 of them are 100,000 objects in a cluster.
 _PAGE_OBJECTS = 500
-_PAGES_MAX = 40
+_PAGES_MAX = 200
 
 
 class _PageMetadata(msgspec.Struct, frozen=True):
     next: str = msgspec.field(name="continue", default="")
+    version: str = msgspec.field(name="resourceVersion", default="")
 
 
 class _Page(msgspec.Struct, Generic[_Item], frozen=True):
@@ -30,8 +31,23 @@ class _Page(msgspec.Struct, Generic[_Item], frozen=True):
     metadata: _PageMetadata = _PageMetadata()
 
 
+class Listing(NamedTuple, Generic[_Item]):
+    """The objects, and the version of the whole list, from which a watch goes on."""
+
+    items: list[_Item]
+    resource_version: str
+
+
 async def listed(connection: Connection, path: str, kind: type[_Item]) -> list[_Item] | Reason:
     """All objects under `path`, or why they cannot be had; raises `ClusterUnreachable`."""
+    found = await listed_with_version(connection, path, kind)
+    return found if isinstance(found, Reason) else found.items
+
+
+async def listed_with_version(
+    connection: Connection, path: str, kind: type[_Item]
+) -> Listing[_Item] | Reason:
+    """As `listed`; every page is of the same version."""
     decoder: msgspec.json.Decoder[_Page[_Item]] = msgspec.json.Decoder(_Page[kind])  # type: ignore[valid-type]
     items: list[_Item] = []
     token = ""
@@ -47,5 +63,5 @@ async def listed(connection: Connection, path: str, kind: type[_Item]) -> list[_
         items.extend(page.items)
         token = page.metadata.next
         if not token:
-            return items
+            return Listing(items, page.metadata.version)
     return Reason(Code.REFUSED, f"{path} holds more than {_PAGES_MAX * _PAGE_OBJECTS} objects")

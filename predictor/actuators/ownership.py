@@ -1,8 +1,9 @@
 """Who owns `spec.minReplicas`, and whether we may take it.
 
-`hpa_reader.py` reads the owners for the view, `kubernetes.py` asks before every write. The rule:
-the field is taken by force once, when we have never held it; what was taken from us afterwards is a
-person's or a tool's decision and is left alone. Nothing here may talk to a cluster.
+`hpa_reader.py` reads it for the view, `kubernetes.py` asks before every write. The rule: the field
+is taken by force once, when we have never held it; what was taken from us afterwards is a person's
+or a tool's decision and is left alone. It is read off the object, so it holds after a restart and
+for a second worker. Nothing here may talk to a cluster.
 
 Source of the ownership rules: Kubernetes documentation, "Server-Side Apply", and the structured
 merge of `metadata.managedFields`.
@@ -10,21 +11,28 @@ merge of `metadata.managedFields`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import enum
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 
-from predictor.core.opt_in import FIELD_MANAGER
+from predictor.actuators.bounded_memory import BoundedMemory
+from predictor.core.opt_in import EPOCH, FIELD_MANAGER, REASON, STATE_DOMAIN, UNTIL
 
-_Value = TypeVar("_Value")
+_MINIMUM = "f:minReplicas"
+_OURS = f"f:{STATE_DOMAIN}/"
+_Fields = dict[str, object]
 
 
-class _Fields(msgspec.Struct, frozen=True):
+class _MetadataFields(msgspec.Struct, frozen=True):
+    annotations: _Fields = msgspec.field(name="f:annotations", default_factory=dict)
+
+
+class _FieldsV1(msgspec.Struct, frozen=True):
     """The part of a FieldsV1 that is asked about; the names are the wire's own."""
 
-    spec: dict[str, msgspec.Raw] = msgspec.field(name="f:spec", default_factory=dict)
+    spec: _Fields = msgspec.field(name="f:spec", default_factory=dict)
+    metadata: _MetadataFields = msgspec.field(name="f:metadata", default_factory=_MetadataFields)
 
 
 class ManagedFields(msgspec.Struct, frozen=True, rename="camel"):
@@ -33,12 +41,25 @@ class ManagedFields(msgspec.Struct, frozen=True, rename="camel"):
     manager: str = ""
     operation: str = ""
     subresource: str = ""
-    fields_v1: _Fields = msgspec.field(name="fieldsV1", default_factory=_Fields)
+    fields_v1: _FieldsV1 = msgspec.field(name="fieldsV1", default_factory=_FieldsV1)
+
+
+class Holding(enum.Enum):
+    """Our part in a floor."""
+
+    NEVER = enum.auto()
+    """We have not held it, or its owner let us forget that we did: it may be adopted."""
+    OURS = enum.auto()
+    """The field is ours alone."""
+    SHARED = enum.auto()
+    """Another manager declared the very value that we had applied; nobody took anything."""
+    TAKEN = enum.auto()
+    """We held it, and another manager set it since."""
 
 
 def floor_owners(managed_fields: Sequence[ManagedFields]) -> tuple[str, ...]:
     """The managers of `f:minReplicas` in the object's own order; several hold the same value."""
-    owners = [one.manager for one in managed_fields if "f:minReplicas" in one.fields_v1.spec]
+    owners = [one.manager for one in managed_fields if _MINIMUM in one.fields_v1.spec]
     return tuple(dict.fromkeys(owners))
 
 
@@ -47,39 +68,49 @@ def foreign_owner(owners: Sequence[str]) -> str | None:
     return next((owner for owner in owners if owner != FIELD_MANAGER), None)
 
 
-class HeldFloors:
-    """Remembers which floors we have held and what their owners declared, `size_max` of each.
+def holding(managed_fields: Sequence[ManagedFields]) -> Holding:
+    """Our part in the floor, by what the server recorded of us.
 
-    The memory ends with the process. After a restart a floor that another manager has taken
-    meanwhile counts as never held, and is adopted anew.
+    Annotations that our manager owns without the field say that we wrote it once: they are written
+    together, and only whoever sets the field takes the one and not the other.
+    """
+    owners = floor_owners(managed_fields)
+    if FIELD_MANAGER in owners:
+        return Holding.OURS if foreign_owner(owners) is None else Holding.SHARED
+    wrote = any(
+        name.startswith(_OURS)
+        for one in managed_fields
+        if one.manager == FIELD_MANAGER
+        for name in one.fields_v1.metadata.annotations
+    )
+    return Holding.TAKEN if wrote else Holding.NEVER
+
+
+def taken_sentence(namespace: str, name: str, taken_by: str, replicas_min: int | None) -> str:
+    """What a person reads where somebody took the floor from us, with what ends it."""
+    value = "" if replicas_min is None else f" to {replicas_min}"
+    forget = " ".join(f"{one}-" for one in (EPOCH, UNTIL, REASON))
+    return (
+        f"HPA {namespace}/{name}: {taken_by} set minReplicas{value} after us, and it stays theirs;"
+        f" to let us adopt it anew: kubectl annotate hpa {name} -n {namespace} {forget}"
+    )
+
+
+class HeldFloors:
+    """Remembers which floors were held, where no server records it; `size_max` of them.
+
+    `simulated.py` keeps one; on a real cluster `holding` reads it off the object.
     """
 
     def __init__(self, size_max: int = 20_000) -> None:
-        self._size_max = size_max
-        self._uids: OrderedDict[str, None] = OrderedDict()
-        self._baselines: OrderedDict[str, int] = OrderedDict()
+        self._uids: BoundedMemory[str, None] = BoundedMemory(size_max)
 
     def note(self, uid: str) -> None:
         """We hold this object's floor now; beyond the limit the longest unseen is forgotten."""
-        self._remember(self._uids, uid, None)
-
-    def note_baseline(self, uid: str, replicas: int) -> None:
-        """The owner's own minReplicas as last seen, before the field held our value."""
-        self._remember(self._baselines, uid, replicas)
-
-    def baseline(self, uid: str) -> int | None:
-        """What `note_baseline` was told last; None after a restart."""
-        return self._baselines.get(uid)
+        self._uids.note(uid, None)
 
     def taken_by(self, uid: str, owners: Sequence[str]) -> str | None:
         """Who took the floor from us: set only where we held it once and now do not."""
         if uid not in self._uids or FIELD_MANAGER in owners:
             return None
         return foreign_owner(owners)
-
-    def _remember(self, memory: OrderedDict[str, _Value], uid: str, value: _Value) -> None:
-        """Put it last; beyond the limit the longest unseen goes."""
-        memory[uid] = value
-        memory.move_to_end(uid)
-        while len(memory) > self._size_max:
-            memory.popitem(last=False)

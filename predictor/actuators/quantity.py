@@ -9,6 +9,7 @@ Source: Kubernetes API reference, "Quantity" (serialisation grammar).
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from decimal import Decimal
@@ -24,6 +25,7 @@ _POWERS_OF_1024 = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _LENGTH_MAX = 64
 
 
+@functools.lru_cache(maxsize=4096)  # the same few targets are read again and again
 def parse_quantity(text: str | int | float) -> float:
     """The quantity in its base unit: "500m" gives 0.5, "1Gi" gives 1073741824.0.
 

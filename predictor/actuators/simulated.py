@@ -8,7 +8,7 @@ must never read a clock, and never know what the service forecasts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
 from predictor.actuators.ownership import HeldFloors
@@ -30,7 +30,7 @@ from predictor.core.cluster import (
     WeightIntent,
 )
 from predictor.core.hpa_twin.spec import DEFAULT_FLAGS
-from predictor.core.opt_in import FIELD_MANAGER
+from predictor.core.opt_in import FIELD_MANAGER, KeptState, Mode, OptIn
 from predictor.core.reasons import Code, Reason
 
 SYNC_S = DEFAULT_FLAGS.sync_s
@@ -60,6 +60,7 @@ class _Record:
     uid: str
     version: int = 1
     owner: str = OWNER
+    kept: KeptState = field(default_factory=KeptState)
 
 
 class SimulatedCluster:
@@ -70,6 +71,9 @@ class SimulatedCluster:
 
     A floor takes effect at once, as an edit of the spec does in Kubernetes 1.37; everything else
     happens at the HPA's sync, on a grid of `SYNC_S`.
+
+    Each owner lets its floor move between its bounds, unless `owner_says` something else. `writes`
+    counts what was accepted of us.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class SimulatedCluster:
         nodes: Mapping[str, NodeSpec] | None = None,
     ) -> None:
         self.now_s = start_s
+        self.writes = 0
         self._start_s = start_s
         self._nodes = {
             region: NodePool(spec, start_s, place)
@@ -92,6 +97,7 @@ class SimulatedCluster:
         self._configured = tuple(self._workloads)
         self._records = {key: _Record(f"hpa-{key.module}-{key.region}") for key in self._workloads}
         self._baselines = {key: one.floor for key, one in self._workloads.items()}
+        self._opt_ins: dict[TargetKey, OptIn] = {}
         self._held = HeldFloors()
         self._routes = {route.module: _route_view(route) for route in routes}
 
@@ -143,6 +149,11 @@ class SimulatedCluster:
         record.owner = OWNER
         workload.sync(self.now_s)
 
+    def owner_says(self, key: TargetKey, opt_in: OptIn) -> None:
+        """The owner annotates the HPA; it stays what it is."""
+        self._opt_ins[key] = opt_in
+        self._records[key].version += 1
+
     def recreate(self, key: TargetKey) -> None:
         """The owner deletes the HPA and makes the same one anew; the pods go on."""
         workload, record = self._workloads[key], self._records[key]
@@ -173,6 +184,8 @@ class SimulatedCluster:
         workload.floor = intent.floor
         record.version += 1
         record.owner = FIELD_MANAGER
+        record.kept = KeptState(intent.until_s, intent.epoch)
+        self.writes += 1
         self._held.note(record.uid)
         workload.sync(self.now_s)
         return Applied(str(record.version))
@@ -183,6 +196,7 @@ class SimulatedCluster:
         objection = weight_objection(intent, seen)
         if seen is None or objection is not None:
             return NotApplied(objection or Reason(Code.ROUTE_NOT_FOUND, intent.route.module))
+        self.writes += 1
         version = str(int(seen.resource_version) + 1)
         self._routes[seen.module] = RouteView(
             seen.module,
@@ -215,7 +229,7 @@ class SimulatedCluster:
         )
 
     def _view(self, key: TargetKey, workload: Workload) -> HpaView:
-        record = self._records[key]
+        record, baseline = self._records[key], self._baselines[key]
         return HpaView(
             key=key,
             namespace=key.region,
@@ -227,9 +241,11 @@ class SimulatedCluster:
             max_replicas=workload.replicas_max,
             spec_replicas=workload.replicas,
             ready_replicas=workload.ready,
-            baseline_replicas=self._baselines[key],
+            baseline_replicas=baseline,
             floor_manager=record.owner,
             metrics=metric_targets(workload.spec.hpa.spec, workload.observation),
+            opt_in=self._opt_ins.get(key) or OptIn(Mode.ACTIVE, baseline, workload.replicas_max),
+            kept=record.kept,
         )
 
 

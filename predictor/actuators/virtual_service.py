@@ -16,7 +16,7 @@ import msgspec
 
 from predictor.actuators.cluster_settings import RouteTarget
 from predictor.actuators.connection import Connection
-from predictor.actuators.hpa_reader import Metadata
+from predictor.actuators.objects import Metadata
 from predictor.actuators.refusal import refusal
 from predictor.core.cluster import DestinationView, RouteView
 from predictor.core.reasons import Code, Reason

@@ -140,7 +140,7 @@ class MetricPipeline:
         if not self._started or self._newest.at_s - cohort.scheduled_s < self.spec.scrape_s:
             return _NO_VALUES
         return {
-            one.metric.key: round(one.factor) if one.signal is Signal.MEMORY else 0
+            one.metric.key: round(one.factor if one.signal is Signal.MEMORY else one.idle)
             for one in self._per_pod
             if one.metric.key in self._started
         }
@@ -156,7 +156,7 @@ class MetricPipeline:
         newest = self._newest
         served_per_s = (newest[1] - served) / span_s
         values = {}
-        for metric, signal, factor in self._per_pod:
+        for metric, signal, factor, idle in self._per_pod:
             if signal is Signal.REQUESTS and self.spec.counts_arrivals:
                 value = (newest[2] - arrived) / span_s * factor
             elif signal is Signal.MEMORY:
@@ -166,7 +166,7 @@ class MetricPipeline:
             elif signal is Signal.RESPONSE_TIME:
                 value = newest.response_p95_s * factor
             else:
-                value = served_per_s * factor
+                value = served_per_s * factor + idle
             values[metric.key] = int(value + 0.5)
         return values
 

@@ -34,7 +34,8 @@ class Signal(enum.StrEnum):
     REQUESTS = "requests"
     """Requests per second, served or arriving as the workload says; of each pod, or of all."""
     CPU = "cpu"
-    """Served load: at its target when each pod serves the rate at target; ends at the limit."""
+    """Served load on top of what an idle pod uses: at its target when each pod serves the rate at
+    target; ends at the limit."""
     MEMORY = "memory"
     """Always the same share of the target."""
     LOAD = "load"
@@ -49,12 +50,13 @@ class SignalledMetric(NamedTuple):
     """One metric of the HPA, what it follows, and its factor (thousandths per unit followed).
 
     REQUESTS, CPU and LOAD follow a rate per second, QUEUE requests, RESPONSE_TIME seconds; MEMORY
-    is the factor itself.
+    is the factor itself. `idle` is what a pod of CPU shows without a request, in thousandths.
     """
 
     metric: Metric
     signal: Signal
     factor: float
+    idle: float = 0.0
 
 
 def signalled(
@@ -62,10 +64,12 @@ def signalled(
     described: Mapping[str, Signal],
     requests: Mapping[str, int],
     rate_at_target_per_s: float,
+    cpu_idle_share: float = 0.0,
 ) -> tuple[tuple[SignalledMetric, ...], tuple[str, ...]]:
     """Every metric with its signal, and a note for each that was guessed without a hint.
 
-    `described` is by `Metric.key`. A key that the HPA has not is a `ValueError`.
+    `described` is by `Metric.key`. A key that the HPA has not is a `ValueError`. `cpu_idle_share`
+    is what an idle pod uses, as a share of a CPU target.
     """
     unknown = sorted(set(described) - {metric.key for metric in hpa.metrics})
     if unknown:
@@ -77,7 +81,9 @@ def signalled(
             signal = Signal.LOAD
             notes.append(f"{metric.type} metric {metric.key}: taken as proportional to served load")
         factor = _factor(metric, signal, requests, rate_at_target_per_s)
-        found.append(SignalledMetric(metric, signal, factor))
+        share = cpu_idle_share if signal is Signal.CPU else 0.0
+        idle = share * factor * rate_at_target_per_s
+        found.append(SignalledMetric(metric, signal, factor * (1.0 - share), idle))
     return tuple(found), tuple(notes)
 
 

@@ -78,7 +78,8 @@ class WorkloadSpec:
     70 % of it, and `rate_at_target_per_s` what a pod carries there (None: as the metrics say).
     `start_up` is from a node to Ready. A request waits at most `patience_s`, then it goes unserved;
     alone it takes `service_time_s`. `response_p95_max_s` is the objective whose miss is a violation
-    too. `requests` are each pod's, in thousandths by resource name. `signals` says what a metric
+    too. `cpu_idle_share` is what a pod without requests uses, as a share of a CPU target.
+    `requests` are each pod's, in thousandths by resource name. `signals` says what a metric
     follows, by `Metric.key`; the others are guessed by type and name. Without `nodes` there is
     endless room. `replicas` are there at the start, None means the HPA's minimum.
     """
@@ -92,6 +93,7 @@ class WorkloadSpec:
     requests: Mapping[str, int] = field(default_factory=dict)
     signals: Mapping[str, Signal] = field(default_factory=dict)
     rate_at_target_per_s: float | None = None
+    cpu_idle_share: float = 0.0
     service_time_s: float = SERVICE_TIME_S
     response_p95_max_s: float | None = None
     nodes: NodeSpec | None = None
@@ -108,6 +110,8 @@ class WorkloadSpec:
             raise ValueError(f"{self.key}: {self.replicas} replicas cannot be")
         if any(amount < 0 for amount in self.requests.values()):
             raise ValueError(f"{self.key}: requests of {dict(self.requests)} are negative")
+        if not 0 <= self.cpu_idle_share < 1:
+            raise ValueError(f"{self.key}: an idle share of {self.cpu_idle_share} is none")
         if self.seed < 0:
             raise ValueError(f"{self.key}: a seed of {self.seed} is none")
         rate = self.pod_rate_at_target_per_s
@@ -126,7 +130,8 @@ class WorkloadSpec:
         """Requests and metrics with nothing left open, and a note for each thing assumed."""
         requests, assumed = requests_of(self.hpa.spec, self.requests)
         rate = self.pod_rate_at_target_per_s
-        metrics, guessed = signalled(self.hpa.spec, self.signals, requests, rate)
+        idle = self.cpu_idle_share
+        metrics, guessed = signalled(self.hpa.spec, self.signals, requests, rate, idle)
         return requests, metrics, (*assumed, *guessed, *self._idle_failures())
 
     def _idle_failures(self) -> list[str]:

@@ -19,8 +19,9 @@ from predictor.core.inputs import Inputs
 from predictor.core.policy import Policy
 from predictor.core.state import State
 
-RECORD_VERSION = 3
-"""1 knew no lag of the telemetry, and so no limit of it; 2 no planned load of a pod."""
+RECORD_VERSION = 4
+"""1 knew no lag of the telemetry, and so no limit of it; 2 no planned load of a pod; 3 no word of
+the owner on the object, no budgets and no floor that runs out."""
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 """A longer record is refused unread. Ten thousand targets make about 20 MB."""
 
@@ -34,6 +35,12 @@ class OutcomeRow(msgspec.Struct, frozen=True):
 
     key: TargetKey
     outcome: Outcome
+
+
+class _Glance(msgspec.Struct, frozen=True):
+    """Enough of a record of any version to say which it is."""
+
+    version: int
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -63,13 +70,25 @@ def decode_record(body: bytes) -> Record:
     """Read a record back; raises `RecordRefused`."""
     if len(body) > RECORD_BYTES_MAX:
         raise RecordRefused(f"{len(body)} bytes, at most {RECORD_BYTES_MAX} are read")
+    _refuse_other_version(body)
     try:
         record = decode_json(body, Record)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordRefused(f"no decision record: {error}") from error
-    if record.version != RECORD_VERSION:
-        raise RecordRefused(f"version {record.version}, this reads version {RECORD_VERSION}")
     return record
+
+
+def _refuse_other_version(body: bytes) -> None:
+    """A record of another version has other fields; which one it is says more than what is missing.
+
+    Raises `RecordRefused`; a body that is no record at all passes.
+    """
+    try:
+        version = msgspec.json.decode(body, type=_Glance).version
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return
+    if version != RECORD_VERSION:
+        raise RecordRefused(f"version {version}, this reads version {RECORD_VERSION}")
 
 
 def replay(body: bytes) -> bytes:

@@ -110,6 +110,7 @@ class FloorIntent(msgspec.Struct, frozen=True):
     `until_s` is when the floor may be taken back by anybody unless it is renewed (None: it is the
     owner's own again, and nothing runs out); `reason` is written beside it. An intent whose `floor`
     is `floor_now` renews. `epoch` is of the lease under which it is written; who acts fills it in.
+    `only_recorded` is set where the target is in shadow: then it must not be written.
     """
 
     key: TargetKey
@@ -123,17 +124,21 @@ class FloorIntent(msgspec.Struct, frozen=True):
     until_s: float | None = None
     reason: str = ""
     epoch: int = 0
+    only_recorded: Reason | None = None
 
 
 class WeightIntent(msgspec.Struct, frozen=True):
     """Set a default route's weights, if each destination still has the weight decided on.
 
     `weights` holds the new weight of each destination of `route`, in its order; they sum to 100.
+    `only_recorded` is set where one of the module's targets is in shadow: then it must not be
+    written.
     """
 
     route: RouteView
     weights: tuple[int, ...]
     decision_number: int
+    only_recorded: Reason | None = None
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied", tag_field="outcome"):

@@ -17,18 +17,27 @@ have the last word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import msgspec
 import numpy as np
 
 from models.series import FloatArray
-from predictor.core.capacity import RatesPerPod, learn_rates, rates_per_pod, replicas_for
+from predictor.core.blocked_pods import observe_ready
+from predictor.core.capacity import (
+    Evidence,
+    RatesPerPod,
+    learn_rates,
+    rates_per_pod,
+    replicas_for,
+)
 from predictor.core.decision import Decision
+from predictor.core.fleet_floors import FleetFloors
 from predictor.core.floors import Sized, floor_decisions
-from predictor.core.guardrails import Facts, IntArray, Rulings, allow, guard
+from predictor.core.guarded_floors import blocked_targets, guarded_floors
 from predictor.core.inputs import Inputs
-from predictor.core.lead_time import lead_times, observe_raises
+from predictor.core.lead_time import PodsNow, known_lead_times_s, lead_times, observe_raises
+from predictor.core.load_by_metrics import observe_pods
+from predictor.core.metric_columns import MetricColumns, metric_columns
+from predictor.core.pods_seen import look_at_pods, of_same_pods
 from predictor.core.policy import Policy
 from predictor.core.reasons import Code, Reason
 from predictor.core.routes import Routed, shares_now, spread_routes
@@ -45,56 +54,81 @@ def decide(inputs: Inputs, policy: Policy, state: State, now_s: float) -> tuple[
     number = state.number + 1
     targets = lay_out(inputs, policy)
     share_now = shares_now(targets, inputs.cluster.routes, policy)
-    memory = _look(targets, aligned(state, targets.keys), share_now, now_s)
-    rates = rates_per_pod(targets.hpas, targets.policy, memory, policy.request_rate_metrics)
+    metrics = metric_columns(targets.hpas, policy)
+    memory = aligned(state, targets.keys)
+    memory = _look(targets, metrics, memory, share_now, now_s=now_s, number=number)
+    ahead_per_s = np.fmax(targets.peak.at(share_now), targets.path.at(share_now))
+    rates = rates_per_pod(metrics, targets.policy, memory, ahead_per_s)
+    blocked = blocked_targets(targets, memory, now_s)
     routed = spread_routes(
         targets,
         rates,
         inputs.cluster.routes,
         policy,
         state.routes,
+        blocked=blocked,
         share_now=share_now,
         held=_weights_held(inputs, policy, state, now_s),
         number=number,
         now_s=now_s,
     )
     sized = _size(targets, rates, routed)
-    facts = _facts(inputs, policy, state, targets=targets, memory=memory, now_s=now_s)
-    rulings = guard(_wish(sized, targets, facts.floor_now), facts)
-    shadow = _shadow(sized, targets, facts, memory)
+    fleet = guarded_floors(
+        inputs,
+        policy,
+        targets,
+        sized,
+        memory=memory,
+        blocked=blocked,
+        started_at_s=state.started_at_s,
+        now_s=now_s,
+    )
     floors = floor_decisions(
         inputs,
         targets,
         sized,
-        rulings,
+        fleet,
         leads=lead_times(memory, targets.policy),
         rates=rates,
+        evidence=Evidence.of(rates, memory, policy),
         number=number,
-        shadow=shadow.floor,
+        expiry_s=policy.expiry_s,
+        now_s=now_s,
     )
     decision = Decision(number, now_s, floors, routed.decisions)
-    remembered = _remember(targets, memory, rulings, shadow, now_s)
+    remembered = _remember(targets, memory, fleet, now_s)
     started_at_s = now_s if state.started_at_s is None else state.started_at_s
     return decision, State(number, started_at_s, targets.keys, remembered, routed.states)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shadow:
-    """Where floors would stand if all were carried out: before and after this decision."""
-
-    before: IntArray
-    floor: IntArray
-
-
 def _look(
-    targets: Targets, memory: TargetState, share_now: FloatArray, now_s: float
+    targets: Targets,
+    metrics: MetricColumns,
+    memory: TargetState,
+    share_now: FloatArray,
+    *,
+    now_s: float,
+    number: int,
 ) -> TargetState:
     """Take in what the cluster shows: moved floors, Ready pods, what pods carry."""
     is_seen = targets.is_seen
     floor_now = np.where(is_seen, targets.floor_now, np.nan)
     is_foreign = (floor_now != memory.floor_seen) & is_seen & (floor_now != memory.shadow_floor)
-    memory = observe_raises(
-        memory, targets.policy, floor_now, np.where(is_seen, targets.ready_replicas, np.nan), now_s
+    memory = of_same_pods(memory, metrics, known_lead_times_s(memory))
+    pods = PodsNow(
+        floor=floor_now,
+        asked=np.where(is_seen, targets.replicas, np.nan),
+        ready=np.where(is_seen, targets.ready_replicas, np.nan),
+        blocked=np.array([bool(hpa and hpa.blocked) for hpa in targets.hpas], dtype=np.bool_),
+    )
+    memory = observe_raises(memory, targets.policy, pods, now_s)
+    memory = observe_pods(memory, is_seen, targets.ready_replicas, now_s)
+    memory = observe_ready(
+        memory,
+        is_seen,
+        asked=np.minimum(targets.floor_now, targets.replicas),
+        ready=targets.ready_replicas,
+        now_s=now_s,
     )
     memory = msgspec.structs.replace(
         memory,
@@ -104,7 +138,8 @@ def _look(
             is_foreign, memory.released_at_s, memory.shadow_released_at_s
         ),
     )
-    return learn_rates(memory, targets.hpas, targets.complete.at(share_now))
+    memory = look_at_pods(memory, metrics, targets.complete.at(share_now), now_s)
+    return learn_rates(memory, metrics, now_s=now_s, number=number)
 
 
 def _size(targets: Targets, rates: RatesPerPod, routed: Routed) -> Sized:
@@ -123,69 +158,8 @@ def _size(targets: Targets, rates: RatesPerPod, routed: Routed) -> Sized:
         for_peak=replicas_for(peak, rate),
         for_path=replicas_for(path, rate),
         for_observed=replicas_for(observed, rate),
+        for_usual=replicas_for(targets.usual.at(share), rate),
     )
-
-
-def _wish(sized: Sized, targets: Targets, floor: IntArray) -> IntArray:
-    """What demand asks of a floor that stands here; where nothing is known, that it stays."""
-    needed = np.fmax(sized.for_peak, sized.for_observed)
-    kept = np.minimum(np.fmax(needed, sized.for_path), floor)
-    wanted = np.fmax(needed, kept)
-    wanted = np.where(np.isfinite(wanted), np.fmax(wanted, targets.baseline), floor)
-    wanted[list(targets.left_alone)] = floor[list(targets.left_alone)]
-    return wanted.astype(np.int64)
-
-
-def _facts(
-    inputs: Inputs,
-    policy: Policy,
-    state: State,
-    *,
-    targets: Targets,
-    memory: TargetState,
-    now_s: float,
-) -> Facts:
-    since_start_s = 0.0 if state.started_at_s is None else now_s - state.started_at_s
-    # Silence from the start counts from the start, and is never fresh.
-    silent_s = max(since_start_s, policy.telemetry_stale_after_s + policy.tick_s)
-    age_s, lag_s = inputs.telemetry_age_s, inputs.lag_s
-    return Facts(
-        now_s=now_s,
-        floor_now=targets.floor_now,
-        baseline=targets.baseline,
-        replicas_max=targets.max_replicas,
-        replicas=targets.replicas,
-        asked_by_metrics=targets.asked_by_metrics,
-        raised_at_s=memory.raised_at_s,
-        released_at_s=memory.released_at_s,
-        demand_known=np.isfinite(targets.complete.own + targets.complete.unpinned),
-        incomplete=inputs.incomplete,
-        telemetry_age_s=silent_s if age_s is None else age_s,
-        telemetry_seen=age_s is not None,
-        lag_s=silent_s if lag_s is None else lag_s,
-        slowest=inputs.slowest,
-        lag_max_s=policy.lag_max_s,
-        telemetry_stale_after_s=policy.telemetry_stale_after_s,
-        telemetry_handback_after_s=policy.telemetry_handback_after_s,
-        started_at_s=state.started_at_s,
-        warm_up_s=policy.warm_up_s,
-        policy=targets.policy,
-    )
-
-
-def _shadow(sized: Sized, targets: Targets, facts: Facts, memory: TargetState) -> _Shadow:
-    """The same rules on the floor that stands where all earlier decisions would have put it."""
-    before = np.where(np.isfinite(memory.shadow_floor), memory.shadow_floor, targets.floor_now)
-    floor = before.astype(np.int64)
-    ahead = replace(
-        facts,
-        floor_now=floor,
-        raised_at_s=memory.shadow_raised_at_s,
-        released_at_s=memory.shadow_released_at_s,
-    )
-    after = allow(_wish(sized, targets, floor), ahead)
-    after[list(targets.left_alone)] = floor[list(targets.left_alone)]
-    return _Shadow(floor, after)
 
 
 def _weights_held(inputs: Inputs, policy: Policy, state: State, now_s: float) -> Reason | None:
@@ -216,14 +190,14 @@ def _weights_held(inputs: Inputs, policy: Policy, state: State, now_s: float) ->
 
 
 def _remember(
-    targets: Targets, memory: TargetState, rulings: Rulings, shadow: _Shadow, now_s: float
+    targets: Targets, memory: TargetState, fleet: FleetFloors, now_s: float
 ) -> TargetState:
-    changes = rulings.allowed != targets.floor_now
-    changes[list(targets.left_alone)] = False
+    allowed, shadow = fleet.rulings.allowed, fleet.shadow
+    changes = allowed != targets.floor_now
     raised, released = shadow.floor > shadow.before, shadow.floor < shadow.before
     return msgspec.structs.replace(
         memory,
-        intent_floor=np.where(changes, rulings.allowed, np.nan),
+        intent_floor=np.where(changes, allowed, np.nan),
         intent_at_s=np.where(changes, now_s, np.nan),
         shadow_floor=np.where(targets.is_seen, shadow.floor, memory.shadow_floor),
         shadow_raised_at_s=np.where(raised, now_s, memory.shadow_raised_at_s),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from predictor.core.cluster import FloorIntent, TargetKey, WeightIntent
+from predictor.core.opt_in import Mode
 from predictor.core.reasons import Reason
 
 
@@ -17,7 +18,8 @@ class FloorDecision(msgspec.Struct, frozen=True):
 
     `floor_now` is what the cluster shows, `floor_wanted` what demand alone asks for, `floor` what
     the guardrails allow, and `floor_shadow` where the floor would stand if every decision since the
-    start had been carried out. `intent` is there only if the floor is to change.
+    start had been carried out. `intent` is there only if the floor is to change, or is to be good
+    for longer. `mode` is what may be done with the target.
     """
 
     key: TargetKey
@@ -38,6 +40,7 @@ class FloorDecision(msgspec.Struct, frozen=True):
     max_replicas: int | None
     reasons: tuple[Reason, ...]
     intent: FloorIntent | None = None
+    mode: Mode = Mode.SHADOW
 
 
 class WeightDecision(msgspec.Struct, frozen=True):

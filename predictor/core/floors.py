@@ -13,12 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from models.series import FloatArray
-from predictor.core.capacity import RatesPerPod
+from predictor.core.capacity import Evidence, RatesPerPod
 from predictor.core.cluster import FloorIntent, HpaView, TargetKey
 from predictor.core.decision import FloorDecision
-from predictor.core.guardrails import BASELINE_UNKNOWN, IntArray, Rulings
+from predictor.core.expiry import renewal_reason
+from predictor.core.fleet_floors import FleetFloors
+from predictor.core.guardrails import BASELINE_UNKNOWN, BoolArray, IntArray
 from predictor.core.inputs import Inputs
 from predictor.core.lead_time import LeadTimes
+from predictor.core.opt_in import Mode
 from predictor.core.reasons import Code, Reason
 from predictor.core.targets import Targets
 
@@ -29,6 +32,7 @@ class Sized:
 
     `peak` is the window's, `path` the highest from now to the window's end. `demand_per_s` is what
     is asked for now at today's weights; `observed_per_s` is the same at the weights sized for.
+    `for_usual` are the replicas of the demand that there is as a rule.
     """
 
     demand_per_s: FloatArray
@@ -38,32 +42,43 @@ class Sized:
     for_peak: FloatArray
     for_path: FloatArray
     for_observed: FloatArray
+    for_usual: FloatArray
 
 
 def floor_decisions(
     inputs: Inputs,
     targets: Targets,
     sized: Sized,
-    rulings: Rulings,
+    fleet: FleetFloors,
     *,
     leads: LeadTimes,
     rates: RatesPerPod,
+    evidence: Evidence,
     number: int,
-    shadow: IntArray,
+    expiry_s: float,
+    now_s: float,
 ) -> tuple[FloorDecision, ...]:
-    """One per target, in their order."""
+    """One per target, in their order; `evidence` says what a row's rate per pod rests on."""
     missing = np.where(
         np.isfinite(targets.peak.own) & (targets.unpinned_row >= 0),
         targets.unpinned_row,
         targets.series_row,
     )
     decisions = []
-    rows = _rows(targets, sized, rulings, leads=leads, rates=rates, shadow=shadow)
+    reasons = fleet.rulings.reasons
+    rows = _rows(targets, sized, fleet, leads=leads, rates=rates)
     for row, values in enumerate(rows):
         hpa, alone = targets.hpas[row], targets.left_alone.get(row)
-        causes = _causes(values, inputs.forecast_reasons[missing[row]])
-        limits = rulings.reasons.get(row, ()) if alone is None else ()
-        said = (*causes, *limits) if alone is None else (alone, *causes)
+        causes = _causes(values, inputs.forecast_reasons[missing[row]], evidence.sentence(row, hpa))
+        said = (*causes, *reasons.get(row, ())) if alone is None else (alone, *causes)
+        if values.rewrites:
+            left_s = float(targets.kept_until_s[row]) - now_s
+            said = (*said, renewal_reason(fleet.expiry, row, values.allowed, left_s, expiry_s))
+        recorded = targets.only_recorded.get(row)
+        if recorded is not None and recorded.code is Code.NOT_OPTED_IN:
+            said = (*said, recorded)
+        if hpa is not None and hpa.notes:
+            said = (*said, *hpa.notes)
         decisions.append(
             _decision(
                 values,
@@ -72,8 +87,9 @@ def floor_decisions(
                 reasons=said,
                 lead_time_source=str(leads.source(row)),
                 rate_source=str(rates.sources[row]),
-                intent=None if alone else _intent(values, hpa, number),
+                intent=None if alone else _intent(values, hpa, number, said, recorded),
                 is_left_alone=alone is not None,
+                mode=targets.modes[row],
             )
         )
     return tuple(decisions)
@@ -93,6 +109,8 @@ class _Row(NamedTuple):
     hold_s: float
     rate_per_s: float
     planned_rate_per_s: float
+    until_s: float
+    rewrites: bool
     demand_per_s: float
     observed_per_s: float
     peak_per_s: float
@@ -112,16 +130,15 @@ class _Row(NamedTuple):
 def _rows(
     targets: Targets,
     sized: Sized,
-    rulings: Rulings,
+    fleet: FleetFloors,
     *,
     leads: LeadTimes,
     rates: RatesPerPod,
-    shadow: IntArray,
 ) -> list[_Row]:
     """Columns to rows, each number made a plain one once."""
-    columns: tuple[FloatArray | IntArray, ...] = (
-        rulings.allowed,
-        shadow,
+    columns: tuple[FloatArray | IntArray | BoolArray, ...] = (
+        fleet.rulings.allowed,
+        fleet.shadow.floor,
         targets.floor_now,
         targets.baseline,
         targets.ready_replicas,
@@ -131,6 +148,8 @@ def _rows(
         targets.policy.hold_s,
         rates.rate_per_s,
         rates.planned(targets.policy),
+        fleet.expiry.until_s,
+        fleet.rewrites,
         sized.demand_per_s,
         sized.observed_per_s,
         sized.peak_per_s,
@@ -152,6 +171,7 @@ def _decision(
     rate_source: str,
     intent: FloorIntent | None,
     is_left_alone: bool,
+    mode: Mode,
 ) -> FloorDecision:
     is_seen = hpa is not None
     floor = row.floor_now if is_left_alone else row.allowed
@@ -175,12 +195,20 @@ def _decision(
         max_replicas=row.max_replicas if is_seen else None,
         reasons=reasons,
         intent=intent,
+        mode=mode,
     )
 
 
-def _intent(row: _Row, hpa: HpaView | None, number: int) -> FloorIntent | None:
-    if hpa is None or row.allowed == row.floor_now:
+def _intent(
+    row: _Row,
+    hpa: HpaView | None,
+    number: int,
+    said: tuple[Reason, ...],
+    only_recorded: Reason | None,
+) -> FloorIntent | None:
+    if hpa is None or (row.allowed == row.floor_now and not row.rewrites):
         return None
+    until_s = _known(row.until_s)
     return FloorIntent(
         key=hpa.key,
         namespace=hpa.namespace,
@@ -190,10 +218,13 @@ def _intent(row: _Row, hpa: HpaView | None, number: int) -> FloorIntent | None:
         floor_now=row.floor_now,
         floor=row.allowed,
         decision_number=number,
+        until_s=until_s,
+        reason="" if until_s is None or not said else said[0].sentence,
+        only_recorded=only_recorded,
     )
 
 
-def _causes(row: _Row, forecast_reason: tuple[str, str]) -> tuple[Reason, ...]:
+def _causes(row: _Row, forecast_reason: tuple[str, str], evidence: str) -> tuple[Reason, ...]:
     """Why this many replicas are wanted."""
     causes: list[Reason] = []
     if not isfinite(row.peak_per_s):
@@ -201,14 +232,15 @@ def _causes(row: _Row, forecast_reason: tuple[str, str]) -> tuple[Reason, ...]:
         causes.append(Reason(Code.NO_FORECAST, f"{sentence} ({code})"))
     if not isfinite(row.rate_per_s):
         sentence = "neither the configuration nor the HPA's metrics say what one pod carries"
+        sentence = f"{sentence}: {evidence}" if evidence else sentence
         causes.append(Reason(Code.NO_RATE_PER_POD, sentence))
     elif isfinite(row.needed):
-        causes.append(_cause(row))
+        causes.append(_cause(row, evidence))
     return tuple(causes)
 
 
-def _cause(row: _Row) -> Reason:
-    needed, each = row.needed, f"replicas at {row.planned_rate_per_s:.1f}/s each"
+def _cause(row: _Row, evidence: str) -> Reason:
+    needed, each = row.needed, f"replicas at {row.planned_rate_per_s:.1f}/s each ({evidence})"
     if row.for_path > max(needed, row.baseline) and needed < row.floor_now:
         return Reason(
             Code.FORECAST_PEAK,
@@ -217,7 +249,7 @@ def _cause(row: _Row) -> Reason:
         )
     if needed <= row.baseline:
         return Reason(
-            Code.BASELINE, f"demand asks for {needed:.0f} replicas, the baseline is {row.baseline}"
+            Code.BASELINE, f"demand asks for {needed:.0f} {each}, the baseline is {row.baseline}"
         )
     if row.for_peak == needed:
         return Reason(

@@ -29,6 +29,7 @@ from predictor.core.loaded_steps import LoadedSteps
 from predictor.core.observed import Observed
 from predictor.core.open_buckets import OpenBuckets
 from predictor.core.step_ring import Steps
+from predictor.core.usual_peak import UsualPeaks
 from streams.demand import DemandPart, Progress
 from streams.demand_blocks import DemandBlock
 from streams.gaps import overlaps, without
@@ -76,6 +77,7 @@ class History:
         self._buckets = OpenBuckets(self._layout)
         self._kept = KeptSeries(self._layout.keys, layers)
         self.announced = AnnouncedWorkflows(self._layout.keys, step_s, keep_s)
+        self._usual_peaks = UsualPeaks()
         self._loaded: LoadedSteps | None = None
         self._partitions = InputPartitions() if inputs is None else inputs
         self._first_part_s: int | None = None
@@ -181,6 +183,7 @@ class History:
             lag_s=_age_s(now_s, self._partitions.relied_on_s()),
             slowest=self._partitions.behind().sentence,
             sampling_variance=None if variance is None else self._layout.rows(variance),
+            usual_peak_per_s=self._usual_peaks.at(self._kept.batch(int(now_s)), now_s),
         )
 
     def _refusal(self, module: str, start_s: int, bucket_s: int, partition: int) -> str:

@@ -24,7 +24,8 @@ class Inputs(msgspec.Struct, frozen=True):
     `forecast_reasons` holds each row's code and sentence. `lag_s` is the age of the newest whole
     demand, None before there is any, and `slowest` the input that it waits for.
     `sampling_variance` is that of `complete_per_s`, None where nothing was sampled; the forecast
-    has taken it in already. It and `served_per_s` are for display only.
+    has taken it in already. It and `served_per_s` are for display only. `usual_peak_per_s` is the
+    highest demand that a series has as a rule.
     """
 
     cluster: ClusterView
@@ -45,6 +46,7 @@ class Inputs(msgspec.Struct, frozen=True):
     lag_s: float | None = None
     slowest: str = ""
     sampling_variance: FloatArray | None = None
+    usual_peak_per_s: FloatArray | None = None
 
 
 def make_inputs(
@@ -62,6 +64,7 @@ def make_inputs(
     steps = forecast.steps
     path = steps.max(axis=2) if steps.shape[2] else forecast.peak
     age_s, variance = observed.telemetry_age_s, observed.sampling_variance
+    usual = observed.usual_peak_per_s
     return Inputs(
         cluster=_readable(cluster),
         keys=forecast.keys,
@@ -81,6 +84,7 @@ def make_inputs(
         lag_s=float(observed.lag_s) if np.isfinite(observed.lag_s) else None,
         slowest=observed.slowest,
         sampling_variance=None if variance is None else _known(variance),
+        usual_peak_per_s=None if usual is None else _known(usual),
     )
 
 

@@ -21,7 +21,8 @@ class Observed:
     partition's progress, `lag_s` the time since the newest whole bucket (both infinite before the
     first); `incomplete` names what is missing, empty when nothing is, and `slowest` the input that
     holds the others up. `served_per_s` has shape (routed modules, regions): the unpinned demand of
-    the newest whole step by the region that served it, for display.
+    the newest whole step by the region that served it, for display. `usual_peak_per_s` is the
+    highest demand that a series has as a rule (`predictor/core/usual_peak.py`; None: not known).
     """
 
     keys: tuple[SeriesKey, ...]
@@ -33,3 +34,4 @@ class Observed:
     lag_s: float
     slowest: str
     sampling_variance: FloatArray | None = None
+    usual_peak_per_s: FloatArray | None = None

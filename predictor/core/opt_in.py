@@ -33,6 +33,9 @@ STEP = f"{DOMAIN}/step"
 MODULE = f"{DOMAIN}/module"
 REGION = f"{DOMAIN}/region"
 
+SHIFT = f"{DOMAIN}/shift"
+"""On a VirtualService: `enabled` lets its default route's weights move. Only admission reads it."""
+
 UNTIL = f"{STATE_DOMAIN}/until"
 """RFC 3339. From then on anybody may take the floor back; renewed while it is wanted."""
 EPOCH = f"{STATE_DOMAIN}/epoch"

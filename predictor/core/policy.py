@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from models.forecast import QUANTILE_LEVELS
+from predictor.core.budget_policy import BudgetPolicy, SharedResource
+from predictor.core.opt_in import Mode
 
 
 class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +53,12 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold_after_raise_s: float = 315.0
     """No release sooner than this after a raise: the HPA's default downscale stabilisation, and the
     one sync in which it heard no metric."""
+    corroboration_ratio_max: float = 2.0
+    """A floor is raised to at most this many times what the pods' own metrics or the usual peak
+    account for, so that forged events or a model gone wrong cannot buy pods without end."""
+    response_time_objective_s: float | None = None
+    """The response time to be kept, where the HPA has one of `response_time_metrics`; None: that
+    metric's own target."""
 
     def __post_init__(self) -> None:
         _refuse(
@@ -79,6 +87,15 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             (not self.step_up_interval_s >= 0, "step_up_interval_s must not be negative"),
             (not self.release_interval_s >= 0, "release_interval_s must not be negative"),
             (not self.hold_after_raise_s >= 0, "hold_after_raise_s must not be negative"),
+            (
+                not 1 <= self.corroboration_ratio_max <= 1000,
+                "corroboration_ratio_max must lie in 1..1000",
+            ),
+            (
+                self.response_time_objective_s is not None
+                and not 0 < self.response_time_objective_s <= 3_600,
+                "response_time_objective_s must be above 0 and at most an hour",
+            ),
         )
 
 
@@ -98,6 +115,8 @@ class ModuleOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     release_step_ratio: float | None = None
     release_interval_s: float | None = None
     hold_after_raise_s: float | None = None
+    corroboration_ratio_max: float | None = None
+    response_time_objective_s: float | None = None
 
 
 class RegionPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,7 +173,15 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "mplp_auth_requests_per_second",
     )
     """Pods metrics of an HPA that count requests per second, so that their target is a rate per pod
-    (scaling guide, HPA manifests)."""
+    (scaling guide, HPA manifests). An `AverageValue` of an Object or External metric counts too."""
+    level_metrics: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"mplp_network_connections_active": "network"}
+    )
+    """Metrics of an HPA that are a level and no rate (connections, a queue's length), each with the
+    module whose pods hold it. The level is taken to follow that module's demand."""
+    response_time_metrics: tuple[str, ...] = ("mplp_response_time_p95",)
+    """Metrics of an HPA that are a response time in seconds, from which the load is learned at
+    which its objective is just met."""
     tick_s: float = 10.0
     """How often a decision is made."""
     telemetry_stale_after_s: float = 90.0
@@ -167,6 +194,20 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operation it is the lateness, a bucket and some seconds."""
     warm_up_s: float = 300.0
     """After a start nothing is lowered for this long; the first decision changes nothing at all."""
+    modes: dict[str, Mode] = {}
+    """Module name, or "module/region", to what may be done where the owner's annotation says
+    nothing; a target that is in neither is in shadow."""
+    band_required: bool = True
+    """A floor is only written where the owner's annotations say between what bounds."""
+    expiry_s: float = 900.0
+    """How long a floor above the baseline is good for unless it is renewed."""
+    expiry_least_s: float = 600.0
+    """The shortest expiry that is accepted: restarts and drained nodes take minutes."""
+    corroborate_by_metrics: bool = True
+    """Where an HPA's metrics can be read, they say what is really served, not the events."""
+    budget: BudgetPolicy = msgspec.field(default_factory=BudgetPolicy)
+    shared_resources: dict[str, SharedResource] = {}
+    """Name to something that pods of several modules share."""
 
     def __post_init__(self) -> None:
         _refuse(
@@ -180,6 +221,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "lag_max_s must be above 0 and at most telemetry_handback_after_s",
             ),
             (not self.warm_up_s >= 0, "warm_up_s must not be negative"),
+            (
+                not max(3 * self.tick_s, self.expiry_least_s) <= self.expiry_s <= 86_400,
+                f"expiry_s must be at least {max(3 * self.tick_s, self.expiry_least_s):g} (three "
+                "ticks, and time for a restart) and at most a day",
+            ),
         )
         for name in (*self.modules, *self.targets):
             try:
@@ -194,6 +240,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if override is not None:
                 settings = _narrowed(settings, override)
         return settings
+
+    def mode_of(self, module: str, region: str) -> Mode:
+        """What may be done with a target whose owner does not say; narrowest first."""
+        known = self.modes.get(f"{module}/{region}", self.modes.get(module))
+        return Mode.SHADOW if known is None else known
 
 
 def _narrowed(settings: ModulePolicy, override: ModuleOverride) -> ModulePolicy:

@@ -21,7 +21,10 @@ UNSET = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class PolicyRows:
-    """Each field of `ModulePolicy` as an array of shape (n,), NaN where one is unset."""
+    """Each field of `ModulePolicy` as an array of shape (n,), NaN where one is unset.
+
+    `step_up_most` is none of them: only an owner sets it, on the object.
+    """
 
     quantile: FloatArray
     hold_s: FloatArray
@@ -36,6 +39,10 @@ class PolicyRows:
     release_step_ratio: FloatArray
     release_interval_s: FloatArray
     hold_after_raise_s: FloatArray
+    corroboration_ratio_max: FloatArray
+    response_time_objective_s: FloatArray
+    step_up_most: FloatArray
+    """The most replicas that one raise may add at all (infinity: no such limit)."""
 
 
 def policy_rows(policy: Policy, keys: Sequence[tuple[str, str]]) -> PolicyRows:
@@ -60,4 +67,5 @@ def policy_rows(policy: Policy, keys: Sequence[tuple[str, str]]) -> PolicyRows:
             for settings in distinct
         ]
     )
-    return PolicyRows(*table[rows].T.copy())
+    no_limit = np.full(len(keys), np.inf)
+    return PolicyRows(*(*table[rows].T.copy(), no_limit))

@@ -6,6 +6,7 @@ are sized for. A route that cannot be read or makes no sense is left alone with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from predictor.core.allocation import Allocation, RouteFacts, allocate
 from predictor.core.capacity import RatesPerPod
 from predictor.core.cluster import RouteView, TargetKey, WeightIntent
 from predictor.core.decision import WeightDecision
+from predictor.core.opt_in import Mode
 from predictor.core.policy import Policy, RoutePolicy
 from predictor.core.reasons import Code, Reason
 from predictor.core.state import RouteState
@@ -61,6 +63,7 @@ def spread_routes(
     policy: Policy,
     before: tuple[RouteState, ...],
     *,
+    blocked: Mapping[int, str],
     share_now: FloatArray,
     held: Reason | None,
     number: int,
@@ -80,12 +83,13 @@ def spread_routes(
             continue
         state = _remembered(route, weights, settings, memory.get(module), now_s)
         rows = [place.get(TargetKey(module, region), -1) for region in state.regions]
-        facts = _facts(targets, rates, state, rows, held)
+        facts = _facts(targets, rates, state, rows, held=held, blocked=blocked)
         allocation = allocate(facts, policy.regions, now_s)
         for row, wanted in zip(rows, allocation.wanted.tolist(), strict=True):
             if row >= 0:
                 sized[row] = max(sized[row], wanted / TOTAL)
-        decisions.append(_decision(route, state, allocation, number))
+        recorded = _why_only_recorded(targets, rows)
+        decisions.append(_decision(route, state, allocation, number, recorded))
         states.append(state)
     return Routed(tuple(decisions), tuple(states), share_now, sized)
 
@@ -135,7 +139,13 @@ def _remembered(
 
 
 def _facts(
-    targets: Targets, rates: RatesPerPod, state: RouteState, rows: list[int], held: Reason | None
+    targets: Targets,
+    rates: RatesPerPod,
+    state: RouteState,
+    rows: list[int],
+    *,
+    held: Reason | None,
+    blocked: Mapping[int, str],
 ) -> RouteFacts:
     place = np.array(rows, dtype=np.intp)
     known = place >= 0
@@ -150,6 +160,10 @@ def _facts(
     )
     unpinned = np.where(np.isfinite(targets.peak.unpinned), unpinned, np.nan)
     pinned = np.where(np.isfinite(targets.peak.own), pinned, np.nan)
+    # Where pods do not become Ready there will be no more than there are.
+    pods_max = targets.max_replicas.copy()
+    stuck = [row for row in rows if row in blocked]
+    pods_max[stuck] = np.minimum(pods_max[stuck], targets.ready_replicas[stuck])
     # A region of which no series is known has no pinned demand that could be known either.
     own = np.where(known, of(pinned, known), 0.0)
     shared = of(unpinned, known)[known]
@@ -159,7 +173,7 @@ def _facts(
         weights_home=np.array(state.weights_home, dtype=np.int64),
         unpinned_per_s=float(shared[0]) if shared.size else np.nan,
         pinned_per_s=own,
-        carries_max_per_s=of(targets.max_replicas * rates.rate_per_s, usable),
+        carries_max_per_s=of(pods_max * rates.rate_per_s, usable),
         # As many pods as a floor is sized for are enough: the HPA adds none before traffic comes.
         carries_ready_per_s=of(targets.ready_replicas * rates.planned(targets.policy), usable),
         moved_at_s=state.moved_at_s,
@@ -172,8 +186,24 @@ def _observed(complete: FloatArray, provisional: FloatArray) -> FloatArray:
     return highest
 
 
+def _why_only_recorded(targets: Targets, rows: list[int]) -> Reason | None:
+    """Traffic is only moved where every region's floor may move too."""
+    for row in rows:
+        if row in targets.only_recorded:
+            return targets.only_recorded[row]
+        if row >= 0 and targets.modes[row] is Mode.PAUSED:
+            module, region = targets.keys[row]
+            sentence = f"{module} is paused in {region}, so no traffic of it is moved"
+            return Reason(Code.PAUSED, sentence)
+    return None
+
+
 def _decision(
-    route: RouteView, state: RouteState, allocation: Allocation, number: int
+    route: RouteView,
+    state: RouteState,
+    allocation: Allocation,
+    number: int,
+    only_recorded: Reason | None,
 ) -> WeightDecision:
     weights = tuple(allocation.weights.tolist())
     changes = weights != state.weights_seen
@@ -185,7 +215,7 @@ def _decision(
         weights_wanted=tuple(allocation.wanted.tolist()),
         weights=weights,
         reasons=allocation.reasons,
-        intent=WeightIntent(route, weights, number) if changes else None,
+        intent=WeightIntent(route, weights, number, only_recorded) if changes else None,
     )
 
 

@@ -14,8 +14,11 @@ import numpy as np
 
 from models.series import FloatArray
 from predictor.core.cluster import TargetKey
+from predictor.core.line_fit import LINE_WIDTH
 
 LEAD_SAMPLES_MAX = 16
+USAGE_SLOTS = 24
+"""Loads at which usage is remembered, of each target; `predictor/core/capacity` fills them."""
 
 
 class TargetState(msgspec.Struct, frozen=True):
@@ -26,8 +29,24 @@ class TargetState(msgspec.Struct, frozen=True):
     would stand if every decision since the start had been carried out: in shadow it runs ahead of
     the cluster, in active operation the two agree. `pending_floor` and `pending_since_s` are a
     raise whose pods are not Ready yet; `lead_samples_s`, shape (n, LEAD_SAMPLES_MAX), the newest
-    measured lead times, newest first. `rate_learned_per_s` is the smoothed rate per pod and
-    `rate_readings` how many readings it rests on.
+    measured lead times, newest first. `pending_scale_up` (replicas), `scale_up_since_s` and
+    `scale_up_samples_s` are the same of scale-ups that the HPA made by itself. `lead_former_s` is
+    the lead time before the pod template last changed, `template_seen` a number for the template.
+
+    `ready_seen` and `spec_seen` are the pods last observed, at `looked_at_s`; they stand since
+    `pods_since_s`. Since `unready_since_s` too few of those asked for are Ready, and never more
+    than `ready_most` were. `ready_low` are the fewest Ready pods since `ready_low_since_s`, and
+    `ready_low_before` those of the stretch before (`load_by_metrics.py`).
+    `demand_smoothed_per_s` is demand as a CPU reading averages it.
+
+    `usage_rates_per_s`, shape (n, USAGE_SLOTS), are loads of a pod in requests per second,
+    `usage_readings` its CPU there (percent of its request, or cores: `usage_metric_seen` is a
+    number for which) and `response_readings_s` the response times. `usage_line` and
+    `response_line`, shape (n, LINE_WIDTH), are what was fitted to them (`line_fit.py`).
+    `is_former_line` is 1 where the usage line is of pods before the template changed, and
+    `cost_ratio` what requests cost since, over that. `rate_learned_per_s` is the smoothed rate per
+    pod in proportion to usage, `rate_readings` how many readings it rests on, and
+    `rate_former_per_s` the same of the pods before.
     """
 
     floor_seen: FloatArray
@@ -42,7 +61,42 @@ class TargetState(msgspec.Struct, frozen=True):
     pending_since_s: FloatArray
     rate_learned_per_s: FloatArray
     rate_readings: FloatArray
+    rate_former_per_s: FloatArray
     lead_samples_s: FloatArray
+    lead_former_s: FloatArray
+    pending_scale_up: FloatArray
+    scale_up_since_s: FloatArray
+    scale_up_samples_s: FloatArray
+    template_seen: FloatArray
+    looked_at_s: FloatArray
+    ready_seen: FloatArray
+    spec_seen: FloatArray
+    pods_since_s: FloatArray
+    unready_since_s: FloatArray
+    ready_most: FloatArray
+    ready_low: FloatArray
+    ready_low_before: FloatArray
+    ready_low_since_s: FloatArray
+    demand_smoothed_per_s: FloatArray
+    usage_metric_seen: FloatArray
+    usage_rates_per_s: FloatArray
+    usage_readings: FloatArray
+    response_readings_s: FloatArray
+    usage_line: FloatArray
+    response_line: FloatArray
+    is_former_line: FloatArray
+    cost_ratio: FloatArray
+
+
+_WIDTHS = {
+    "lead_samples_s": LEAD_SAMPLES_MAX,
+    "scale_up_samples_s": LEAD_SAMPLES_MAX,
+    "usage_rates_per_s": USAGE_SLOTS,
+    "usage_readings": USAGE_SLOTS,
+    "response_readings_s": USAGE_SLOTS,
+    "usage_line": LINE_WIDTH,
+    "response_line": LINE_WIDTH,
+}
 
 
 class RouteState(msgspec.Struct, frozen=True):
@@ -72,6 +126,8 @@ def new_state() -> State:
 
 def aligned(state: State, keys: Sequence[TargetKey]) -> TargetState:
     """The columns for these targets, in this order; a target not seen before is NaN everywhere."""
+    if not keys:
+        return _unknown(0)  # read back from a record, columns without a row have lost their width
     if state.keys == tuple(keys):
         return state.targets
     place = {key: row for row, key in enumerate(state.keys)}
@@ -86,6 +142,7 @@ def aligned(state: State, keys: Sequence[TargetKey]) -> TargetState:
 
 def _unknown(rows: int) -> TargetState:
     columns = {name: np.full(rows, np.nan) for name in TargetState.__struct_fields__}
-    columns["lead_samples_s"] = np.full((rows, LEAD_SAMPLES_MAX), np.nan)
-    columns["rate_readings"] = np.zeros(rows)
+    for name, width in _WIDTHS.items():
+        columns[name] = np.full((rows, width), np.nan)
+    columns["rate_readings"], columns["is_former_line"] = np.zeros(rows), np.zeros(rows)
     return TargetState(**columns)

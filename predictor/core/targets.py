@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from models.series import ALL_REGIONS, FloatArray
 from predictor.core.asked_by_metrics import asked_by_metrics
 from predictor.core.cluster import HpaView, TargetKey
-from predictor.core.guardrails import BASELINE_UNKNOWN, BoolArray, IntArray
+from predictor.core.effective_policy import effective_rows, is_ours, mode_of, why_only_recorded
+from predictor.core.guardrails import BASELINE_UNKNOWN, NO_CEILING, BoolArray, IntArray
 from predictor.core.inputs import Inputs
+from predictor.core.load_by_metrics import load_ratio
+from predictor.core.opt_in import Mode
 from predictor.core.policy import Policy
-from predictor.core.policy_rows import PolicyRows, policy_rows
+from predictor.core.policy_rows import PolicyRows
 from predictor.core.reasons import Code, Reason
 
 REPLICAS_SANE_MAX = 1_000_000
@@ -44,13 +47,18 @@ class Demand:
 class Targets:
     """One row per target; replicas are 0 where the HPA cannot be seen.
 
-    `left_alone` says why a row must not be touched. `peak` and `path` are the forecast at the row's
-    quantile, whose level is `quantile`; `series_row` is the row's own series in the inputs.
+    `left_alone` says why a row must not be touched, `only_recorded` why its change is not written.
+    `peak` and `path` are the forecast at the row's quantile, whose level is `quantile`, `usual` the
+    highest demand that there is as a rule; `series_row` is the row's own series in the inputs.
+    `load_ratio` is the load that the HPA's metrics show, over their targets (NaN: none does).
+    `kept_until_s` is when the floor runs out by what stands on the object (NaN: not at all).
     """
 
     keys: tuple[TargetKey, ...]
     hpas: tuple[HpaView | None, ...]
+    modes: tuple[Mode, ...]
     left_alone: dict[int, Reason]
+    only_recorded: dict[int, Reason]
     policy: PolicyRows
     series_row: NDArray[np.intp]
     unpinned_row: NDArray[np.intp]
@@ -59,12 +67,43 @@ class Targets:
     path: Demand
     complete: Demand
     provisional: Demand
+    usual: Demand
     floor_now: IntArray
     replicas: IntArray
     ready_replicas: IntArray
     asked_by_metrics: IntArray
+    load_ratio: FloatArray
     max_replicas: IntArray
     baseline: IntArray
+    ceiling: IntArray
+    kept_until_s: FloatArray
+    is_ours: BoolArray
+
+    @property
+    def paused(self) -> BoolArray:
+        """Which rows' floors are ours and to be taken back, because their owner paused them."""
+        paused = np.array([mode is Mode.PAUSED for mode in self.modes], dtype=np.bool_)
+        paused[list(self.left_alone)] = False
+        return paused
+
+    @property
+    def is_written(self) -> BoolArray:
+        """Which rows' changes are written, as far as this can be known here."""
+        written = self.is_seen
+        written[list(self.left_alone)] = False
+        written[list(self.only_recorded)] = False
+        return written
+
+    @property
+    def blocked(self) -> dict[int, str]:
+        """What keeps a row's pods from becoming Ready, where the cluster says so."""
+        return {row: hpa.blocked for row, hpa in enumerate(self.hpas) if hpa and hpa.blocked}
+
+    @property
+    def metrics_failing(self) -> dict[int, str]:
+        """Which of a row's metrics cannot be read."""
+        failing = enumerate(self.hpas)
+        return {row: hpa.metrics_failing for row, hpa in failing if hpa and hpa.metrics_failing}
 
     @property
     def is_seen(self) -> BoolArray:
@@ -81,7 +120,10 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
     unpinned_row = np.array([shared.get(key.module, -1) for key in keys], dtype=np.intp)
     by_key = {hpa.key: hpa for hpa in inputs.cluster.hpas}
     hpas = tuple(by_key.get(key) for key in keys)
-    rows = policy_rows(policy, keys)
+    modes = tuple(mode_of(policy, key, hpa) for key, hpa in zip(keys, hpas, strict=True))
+    rows = effective_rows(policy, keys, hpas)
+    baseline = _baselines(hpas, rows)
+    usual = inputs.usual_peak_per_s
     level = _level_column(inputs.levels, rows.quantile)
 
     def demand(values: FloatArray) -> Demand:
@@ -99,7 +141,9 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
     return Targets(
         keys=keys,
         hpas=hpas,
-        left_alone=_left_alone(keys, hpas, dict(inputs.cluster.problems)),
+        modes=modes,
+        left_alone=_left_alone(keys, hpas, modes, baseline, dict(inputs.cluster.problems)),
+        only_recorded=_only_recorded(policy, hpas, modes),
         policy=rows,
         series_row=series_row,
         unpinned_row=unpinned_row,
@@ -108,12 +152,20 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
         path=forecast(inputs.path),
         complete=demand(inputs.complete_per_s),
         provisional=demand(inputs.provisional_per_s),
+        usual=demand(np.full(len(inputs.keys), np.nan) if usual is None else usual),
         floor_now=_replicas([hpa.min_replicas if hpa else 0 for hpa in hpas]),
         replicas=_replicas([hpa.spec_replicas if hpa else 0 for hpa in hpas]),
         asked_by_metrics=_replicas([asked_by_metrics(hpa) if hpa else 0 for hpa in hpas]),
         ready_replicas=_replicas([hpa.ready_replicas if hpa else 0 for hpa in hpas]),
         max_replicas=_replicas([hpa.max_replicas if hpa else 0 for hpa in hpas]),
-        baseline=_baselines(hpas, rows),
+        load_ratio=np.array([load_ratio(hpa) if hpa else np.nan for hpa in hpas], dtype=np.float64),
+        baseline=baseline,
+        ceiling=_replicas([(hpa and hpa.opt_in.ceiling) or NO_CEILING for hpa in hpas]),
+        kept_until_s=np.array(
+            [hpa.kept.until_s if hpa and hpa.kept.until_s else np.nan for hpa in hpas],
+            dtype=np.float64,
+        ),
+        is_ours=np.array([is_ours(hpa) for hpa in hpas], dtype=np.bool_),
     )
 
 
@@ -126,42 +178,74 @@ def _level_column(levels: tuple[float, ...], quantile: FloatArray) -> NDArray[np
 def _left_alone(
     keys: tuple[TargetKey, ...],
     hpas: tuple[HpaView | None, ...],
+    modes: tuple[Mode, ...],
+    baseline: IntArray,
     problems: dict[TargetKey, Reason],
 ) -> dict[int, Reason]:
     reasons: dict[int, Reason] = {}
     for row, (key, hpa) in enumerate(zip(keys, hpas, strict=True)):
         if hpa is None:
-            reasons[row] = problems.get(key) or Reason(
+            why: Reason | None = problems.get(key) or Reason(
                 Code.TARGET_MISSING, f"no HPA of {key.module} in {key.region} was read"
             )
-        elif hpa.ambiguous:
-            reasons[row] = Reason(
-                Code.AMBIGUOUS_SELECTOR,
-                f"another HPA also scales {hpa.deployment}; neither of them works",
-            )
-        elif hpa.spec_replicas <= 0 or hpa.min_replicas <= 0 or hpa.max_replicas <= 0:
-            reasons[row] = Reason(
-                Code.SCALED_TO_ZERO,
-                f"{hpa.deployment} has {hpa.spec_replicas} replicas asked for, bounds "
-                f"{hpa.min_replicas} to {hpa.max_replicas}",
-            )
+        else:
+            why = _why_left_alone(hpa, modes[row], int(baseline[row]))
+        if why is not None:
+            reasons[row] = why
     return reasons
 
 
+def _why_left_alone(hpa: HpaView, mode: Mode, baseline: int) -> Reason | None:
+    """Why nothing may be written to this HPA; None where its floor may move."""
+    if hpa.opt_in.faults:
+        return Reason(Code.ANNOTATION_UNREADABLE, "; ".join(hpa.opt_in.faults))
+    if hpa.held_back is not None:
+        return hpa.held_back
+    if hpa.ambiguous:
+        return Reason(
+            Code.AMBIGUOUS_SELECTOR,
+            f"another HPA also scales {hpa.deployment}; neither of them works",
+        )
+    if hpa.spec_replicas <= 0 or hpa.min_replicas <= 0 or hpa.max_replicas <= 0:
+        return Reason(
+            Code.SCALED_TO_ZERO,
+            f"{hpa.deployment} has {hpa.spec_replicas} replicas asked for, bounds "
+            f"{hpa.min_replicas} to {hpa.max_replicas}",
+        )
+    if mode is Mode.PAUSED and not _has_ours_on_it(hpa, baseline):
+        return Reason(Code.PAUSED, "the owner paused this HPA, and nothing of ours is on it")
+    return None
+
+
+def _has_ours_on_it(hpa: HpaView, baseline: int) -> bool:
+    """Whether there is a floor of ours to take back, or a word of ours about one."""
+    is_raised = hpa.min_replicas > baseline or hpa.kept.until_s is not None
+    return is_ours(hpa) and baseline != BASELINE_UNKNOWN and is_raised
+
+
+def _only_recorded(
+    policy: Policy, hpas: tuple[HpaView | None, ...], modes: tuple[Mode, ...]
+) -> dict[int, Reason]:
+    why = (why_only_recorded(policy, hpa, mode) for hpa, mode in zip(hpas, modes, strict=True))
+    return {row: reason for row, reason in enumerate(why) if reason is not None}
+
+
 def _baselines(hpas: tuple[HpaView | None, ...], rows: PolicyRows) -> IntArray:
-    """What the owner declared, else what is configured, else `BASELINE_UNKNOWN`."""
-    declared = _replicas(
-        [
-            hpa.baseline_replicas if hpa and hpa.baseline_replicas else BASELINE_UNKNOWN
-            for hpa in hpas
-        ]
-    )
+    """What the owner declared, else what is configured, else `BASELINE_UNKNOWN`.
+
+    The annotation is the owner's word whatever the field holds now.
+    """
+    declared = _replicas([_declared(hpa) if hpa else BASELINE_UNKNOWN for hpa in hpas])
     configured = np.nan_to_num(rows.replicas_min, nan=0.0).astype(np.int64)
     return np.where(
         declared == BASELINE_UNKNOWN, np.maximum(configured, BASELINE_UNKNOWN), declared
     )
 
 
+def _declared(hpa: HpaView) -> int:
+    return hpa.opt_in.floor or hpa.baseline_replicas or BASELINE_UNKNOWN
+
+
 def _replicas(values: list[int]) -> IntArray:
-    bounded = [min(max(value, 0), REPLICAS_SANE_MAX) for value in values]
-    return np.array(bounded, dtype=np.int64)
+    claimed = np.array(values, dtype=np.float64)
+    return np.clip(claimed, 0, REPLICAS_SANE_MAX).astype(np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 from models.series import ALL_REGIONS, FloatArray, SeriesBatch
 from predictor.core.announced import AnnouncedWorkflows
 from predictor.core.observed import Observed
+from predictor.core.usual_peak import UsualPeaks
 from predictor.simulation.load import Load
 
 LATENESS_S = 30
@@ -31,6 +32,7 @@ class LoadHistory:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._batch: SeriesBatch | None = None
+        self._usual_peaks = UsualPeaks()
         # Running sums, so that a mean over any stretch is one difference.
         values = np.nan_to_num(load.batch.values.astype(np.float64), nan=0.0)
         self._work = np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0))) * load.batch.step_s
@@ -64,6 +66,7 @@ class LoadHistory:
             served_per_s=np.zeros((routed, 0)),
             lag_s=float(LATENESS_S + BUCKET_S),
             slowest="",
+            usual_peak_per_s=self._usual_peaks.at(batch, now_s),
         )
 
     def _provisional(self, now_s: float, newest: FloatArray) -> FloatArray:

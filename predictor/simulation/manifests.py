@@ -7,26 +7,25 @@ note. It must never ask a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from predictor.core.cluster import TargetKey
 from predictor.core.hpa_twin.quantity import milli
 from predictor.core.hpa_twin.spec import HpaSpec, HpaSpecRefused, read_hpa_spec
+from predictor.manifest_files import (
+    ManifestRefused,
+    NoPlainYaml,
+    file_objects,
+    manifest_files,
+)
 from predictor.settings import Settings
 
-FILES_MAX = 5_000
-FILE_BYTES_MAX = 4 * 1024 * 1024
-_SUFFIXES = {".yaml", ".yml", ".json"}
+__all__ = ["Manifest", "ManifestRefused", "manifest_of", "read_manifests"]
+
 _WORKLOADS = {"Deployment", "StatefulSet", "ReplicaSet"}
-
-
-class ManifestRefused(Exception):  # noqa: N818 - a refusal is what it is
-    """A manifest that cannot be used; the sentence names file, object and field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,11 @@ def read_manifests(paths: tuple[Path, ...]) -> tuple[list[Manifest], list[str]]:
     """All HPAs of files and folders, and notes; raises `ManifestRefused` and `OSError`."""
     notes: list[str] = []
     objects: list[tuple[Path, Mapping[str, Any]]] = []
-    for path in _files(paths):
+    for path in manifest_files(paths):
         try:
-            objects += [(path, one) for one in _objects(path)]
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            line = str(error).splitlines()[0]
-            notes.append(f"{path}: passed over, it is no plain YAML ({line})")
+            objects += [(path, one) for one in file_objects(path)]
+        except NoPlainYaml as error:
+            notes.append(f"{path}: passed over, it is no plain YAML ({error})")
     requests = {
         (str(one.get("kind")), _named(one)): _requests(path, one)
         for path, one in objects
@@ -98,32 +96,6 @@ def _is_elsewhere(manifest: Manifest, settings: Settings) -> bool:
     return manifest.namespace in namespaces or any(
         region in manifest.path.parts for region in settings.regions
     )
-
-
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    count = 0
-    for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for one in inside:
-            if path.is_dir() and (one.suffix not in _SUFFIXES or not one.is_file()):
-                continue
-            count += 1
-            if count > FILES_MAX:
-                raise ManifestRefused(f"{path}: more than {FILES_MAX} files")
-            yield one
-
-
-def _objects(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.stat().st_size > FILE_BYTES_MAX:
-        raise ManifestRefused(f"{path}: larger than {FILE_BYTES_MAX} bytes")
-    for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-        if not isinstance(document, dict):
-            continue
-        items = document.get("items")
-        listed = isinstance(items, list) and str(document.get("kind", "")).endswith("List")
-        for one in items if listed and isinstance(items, list) else [document]:
-            if isinstance(one, dict):
-                yield one
 
 
 def _named(one: Mapping[str, Any]) -> str:

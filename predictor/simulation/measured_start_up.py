@@ -19,6 +19,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 def measured_lead_times_s(path: Path) -> tuple[float, ...]:
     """The lead times that the newest readable record remembers, of all targets together.
 
+    Those of our own raises, and where there is none, those of the HPA's scale-ups.
     Raises `ValueError` where there are none, and `OSError`.
     """
     with path.open("rb") as start:
@@ -30,10 +31,11 @@ def measured_lead_times_s(path: Path) -> tuple[float, ...]:
     if newest is None:
         raise ValueError(f"{path} holds no audit record")
     try:
-        samples = decode_record(newest).state.targets.lead_samples_s
+        targets = decode_record(newest).state.targets
     except RecordRefused as error:
         raise ValueError(f"{path}: {error}") from error
-    known = samples[np.isfinite(samples)]
-    if not known.size:
+    rings = (targets.lead_samples_s, targets.scale_up_samples_s)
+    known = next((kept for ring in rings if (kept := ring[np.isfinite(ring)]).size), None)
+    if known is None:
         raise ValueError(f"{path}: no lead time had been measured by its newest record")
     return tuple(float(one) for one in known)

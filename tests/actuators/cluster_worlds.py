@@ -6,6 +6,7 @@ everything that the service must leave as it is.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from pathlib import Path
@@ -19,6 +20,7 @@ from predictor.actuators.port import Cluster
 from predictor.actuators.simulated import SimulatedCluster, SimulatedRoute
 from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.cluster import (
+    ClusterView,
     FloorIntent,
     HpaView,
     NotApplied,
@@ -27,6 +29,7 @@ from predictor.core.cluster import (
     TargetKey,
     WeightIntent,
 )
+from predictor.core.opt_in import STATE_DOMAIN
 from predictor.core.reasons import Code
 from rigs.artifacts import istio_crds
 from rigs.kubernetes import ControlPlane
@@ -61,6 +64,10 @@ class World(Protocol):
         """The owner deletes the HPA."""
         ...
 
+    async def seen(self) -> ClusterView:
+        """What is observed once what the owner did last has been heard of."""
+        ...
+
 
 class SimulatedWorld:
     """The simulated cluster; its owner is a method call."""
@@ -91,6 +98,9 @@ class SimulatedWorld:
 
     def remove(self) -> None:
         self._simulated.remove(self.key)
+
+    async def seen(self) -> ClusterView:
+        return await self.cluster.observe()
 
 
 class KubernetesWorld:
@@ -131,6 +141,9 @@ class KubernetesWorld:
         for one in (hpa, route):
             for name in _SERVERS_OWN:
                 one["metadata"].pop(name, None)
+            annotations = one["metadata"].pop("annotations", {})
+            kept = {name: value for name, value in annotations.items() if STATE_DOMAIN not in name}
+            one["metadata"]["annotations"] = kept
         return json.dumps([hpa, route], indent=1)
 
     def owner_edits(self, replicas_min: int) -> None:
@@ -143,6 +156,9 @@ class KubernetesWorld:
 
     def remove(self) -> None:
         self.plane.delete(self.hpa_path)
+
+    async def seen(self, cluster: Cluster | None = None) -> ClusterView:
+        return await caught_up(cluster or self.cluster, self.plane, self.hpa_path)
 
     def _document(self, file: str, kind: str) -> dict[str, Any]:
         documents = yaml.safe_load_all((DEPLOY / "mplp" / file).read_text())
@@ -165,6 +181,18 @@ def serve_virtual_services(plane: ControlPlane) -> None:
         return
     documents = istio_crds().read_text().split("\n---\n")
     plane.apply(*(one for one in documents if "\n    kind: VirtualService\n" in one))
+
+
+async def caught_up(cluster: Cluster, plane: ControlPlane, hpa_path: str) -> ClusterView:
+    """Observe until the one HPA is seen as the server holds it, or seen to be gone."""
+    for _ in range(500):
+        view = await cluster.observe()
+        status, held = plane.request("GET", hpa_path)
+        seen = view.hpas[0].resource_version if view.hpas else ""
+        if seen == ("" if status == 404 else held["metadata"]["resourceVersion"]):
+            return view
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"never caught up with {hpa_path}: {view}")
 
 
 def a_floor_intent(hpa: HpaView, floor: int, **changes: Any) -> FloorIntent:
@@ -191,10 +219,11 @@ async def the_route(cluster: Cluster) -> RouteView:
 
 async def raise_floor(cluster: Cluster, floor: int) -> Outcome:
     """As the service does: when the HPA's status moved on meanwhile, decide again."""
-    for _ in range(10):
+    for _ in range(100):
         outcome = await cluster.set_floor(a_floor_intent(await the_hpa(cluster), floor))
         if not isinstance(outcome, NotApplied) or outcome.reason.code is not Code.MOVED_ON:
             break
+        await asyncio.sleep(0.02)
     return outcome
 
 

@@ -89,7 +89,7 @@ async def test_a_recreated_hpa_is_another_hpa(world: World) -> None:
     outcome = await world.cluster.set_floor(a_floor_intent(old, 9))
 
     assert code_of(outcome) is Code.MOVED_ON
-    assert (await the_hpa(world.cluster)).min_replicas == FLOOR
+    assert (await world.seen()).hpas[0].min_replicas == FLOOR
 
 
 @pytest.mark.parametrize("floor", [0, REPLICAS_MAX + 1], ids=["no replica", "above maxReplicas"])
@@ -104,7 +104,7 @@ async def test_a_missing_hpa_is_a_problem_with_its_reason(world: World) -> None:
     gone = await the_hpa(world.cluster)
     world.remove()
 
-    view = await world.cluster.observe()
+    view = await world.seen()
     outcome = await world.cluster.set_floor(a_floor_intent(gone, 9))
 
     assert view.hpas == ()
@@ -117,6 +117,7 @@ async def test_a_missing_hpa_is_a_problem_with_its_reason(world: World) -> None:
 async def test_a_floor_that_its_owner_took_back_is_left_to_them(world: World) -> None:
     await raise_floor(world.cluster, 8)
     world.owner_edits(5)
+    await world.seen()
 
     outcome = await raise_floor(world.cluster, 9)
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predictor.actuators.backoff import Backoff, Patience
+from predictor.actuators.bounded_memory import BoundedMemory
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
-from predictor.actuators.connection import Answer, Backoff
+from predictor.actuators.connection import Answer
 from predictor.actuators.ownership import HeldFloors
 from predictor.actuators.refusal import refusal
 from predictor.core.reasons import Code
@@ -88,6 +90,35 @@ def test_a_wait_is_never_none_and_never_beyond_the_longest(draw: float, failures
     assert 0.5 <= backoff.wait_s <= 30.0
 
 
+def test_one_path_is_spared_and_others_are_not() -> None:
+    watch = Watch()
+    patience = Patience(1.0, 30.0, watch)
+
+    assert not patience.refused("/a", 7.0)
+
+    assert (patience.wait_s("/a"), patience.wait_s("/b")) == (7.0, 0.0)
+    watch.now_s += 7.0
+    assert patience.wait_s("/a") == 0.0
+
+
+def test_a_server_that_refuses_everybody_is_spared_by_everybody() -> None:
+    patience = Patience(1.0, 30.0, Watch())
+
+    refused = [patience.refused(path, 1.0) for path in ("/a", "/b", "/c")]
+    patience.answered("/d")
+
+    assert refused == [False, False, True]
+    assert not patience.refused("/e", 1.0)
+
+
+def test_the_memory_of_spared_paths_is_bounded() -> None:
+    patience = Patience(1.0, 30.0, Watch(), size_max=2)
+    for path in ("/a", "/b", "/c"):
+        patience.refused(path, 5.0)
+
+    assert [patience.wait_s(path) for path in ("/a", "/b", "/c")] == [0.0, 5.0, 5.0]
+
+
 def test_a_floor_that_we_never_held_may_be_taken_from_its_owner() -> None:
     assert HeldFloors().taken_by("u-1", ["helm"]) is None
 
@@ -109,12 +140,12 @@ def test_the_memory_of_held_floors_is_bounded() -> None:
     assert held.taken_by("u-3", ["helm"]) == "helm"
 
 
-def test_the_memory_of_baselines_is_bounded_and_holds_the_newest() -> None:
-    held = HeldFloors(size_max=2)
+def test_a_memory_is_bounded_and_holds_the_newest() -> None:
+    memory: BoundedMemory[str, int] = BoundedMemory(size_max=2)
     for uid, replicas in (("u-1", 2), ("u-2", 3), ("u-2", 4), ("u-3", 5)):
-        held.note_baseline(uid, replicas)
+        memory.note(uid, replicas)
 
-    assert [held.baseline(uid) for uid in ("u-1", "u-2", "u-3")] == [None, 4, 5]
+    assert [memory.of(uid) for uid in ("u-1", "u-2", "u-3")] == [None, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from predictor.actuators.cluster_settings import HpaTarget
-from predictor.actuators.hpa_reader import Deployment, Hpa, NamespaceScene, read_hpa
+from predictor.actuators.hpa_reader import NamespaceScene, read_hpa
+from predictor.actuators.objects import Deployment, Hpa
 from predictor.core.cluster import HpaView, MetricTarget
 from predictor.core.reasons import Code, Reason
 
@@ -195,6 +196,50 @@ def test_two_hpas_on_one_deployment_are_ambiguous_before_the_controller_says_so(
     second["metadata"]["name"] = "mplp-custom-metrics-hpa"
 
     assert view(an_hpa(), second).ambiguous
+
+
+def scaling_active(reason: str) -> dict[str, str]:
+    return {"type": "ScalingActive", "status": "False", "reason": reason, "message": "none"}
+
+
+def test_a_metric_that_cannot_be_read_is_the_controllers_word() -> None:
+    failing = view(an_hpa(status__conditions=[scaling_active("FailedGetPodsMetric")]))
+
+    assert failing.metrics_failing == "FailedGetPodsMetric: none"
+
+
+@pytest.mark.parametrize("reason", ["ScalingDisabled", "AmbiguousSelector"])
+def test_a_person_or_a_second_hpa_is_no_failing_metric(reason: str) -> None:
+    assert view(an_hpa(status__conditions=[scaling_active(reason)])).metrics_failing == ""
+
+
+def test_an_hpa_that_another_controller_made_is_held_back() -> None:
+    owner = {"kind": "ScaledObject", "apiVersion": "keda.sh/v1alpha1", "name": "core"}
+    made = an_hpa(metadata__ownerReferences=[owner | {"controller": True}])
+
+    held_back = view(made).held_back
+
+    assert held_back is not None
+    assert held_back.code is Code.SCALED_OBJECT
+
+
+def test_a_floor_that_was_taken_from_us_is_held_back_before_all_else() -> None:
+    ours = {
+        "manager": "mplp-predictor",
+        "fieldsV1": {"f:metadata": {"f:annotations": {"f:state.predictor.mplp.io/epoch": {}}}},
+    }
+    owner = {"kind": "ScaledObject", "apiVersion": "keda.sh/v1alpha1", "name": "core"}
+    taken = an_hpa(
+        metadata__managedFields=[*owned_by("kubectl-edit"), ours],
+        metadata__ownerReferences=[owner],
+    )
+
+    seen = view(taken)
+
+    assert seen.held_back is not None
+    assert seen.held_back.code is Code.CONFLICT
+    assert "kubectl-edit set minReplicas to 4 after us" in seen.held_back.sentence
+    assert Code.SCALED_OBJECT in {one.code for one in seen.notes}
 
 
 @pytest.mark.parametrize(

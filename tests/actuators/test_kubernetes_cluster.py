@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget
 from predictor.actuators.connection import Answer, Connection
 from predictor.actuators.kubernetes import KubernetesCluster
 from predictor.actuators.port import ClusterUnreachable
-from predictor.core.cluster import Applied, NotApplied, WeightIntent
+from predictor.core.cluster import Applied, WeightIntent
 from predictor.core.reasons import Code
 from rigs.kubernetes import ControlPlane
 from rigs.ports import free_ports
@@ -43,16 +42,6 @@ class RacedConnection(Connection):
     ) -> Answer:
         self.race()
         return await super().patch(path, body, content_type, query)
-
-
-class CountedConnection(Connection):
-    """Counts what is really sent to the server."""
-
-    sent: Counter[str]
-
-    async def _send(self, method: str, *rest: Any) -> tuple[Answer, float]:
-        self.sent[method] += 1
-        return await super()._send(method, *rest)
 
 
 @pytest.fixture
@@ -135,7 +124,12 @@ async def test_two_hpas_on_one_deployment_are_seen_as_ambiguous(world: Kubernete
 
     world.plane.apply({key: second[key] for key in ("apiVersion", "kind", "metadata", "spec")})
 
-    assert (await the_hpa(world.cluster)).ambiguous
+    for _ in range(250):
+        seen = await the_hpa(world.cluster)
+        if seen.ambiguous:
+            break
+        await asyncio.sleep(0.02)
+    assert seen.ambiguous
 
 
 @real
@@ -144,8 +138,8 @@ async def test_a_floor_we_hold_is_left_to_whoever_takes_it_also_after_a_restart(
 ) -> None:
     await raise_floor(world.cluster, 8)
     restarted = KubernetesCluster(world.settings)
-    await restarted.observe()
     world.owner_edits(5)
+    await world.seen(restarted)
 
     outcome = await raise_floor(restarted, 9)
     await restarted.close()
@@ -164,34 +158,6 @@ async def test_a_raised_floor_becomes_ready_pods(world: KubernetesWorld) -> None
         await asyncio.sleep(0.2)
 
     assert (seen.spec_replicas, seen.ready_replicas) == (6, 6)
-
-
-@real
-async def test_a_frozen_server_is_unreachable_and_comes_back_to_one_write(
-    world: KubernetesWorld,
-) -> None:
-    hpa = await the_hpa(world.cluster)
-    settings = _replaced(world.settings, request_timeout_s=0.5, retry_delay_max_s=1.0)
-    connection = CountedConnection(settings)
-    connection.sent = Counter()
-    cluster = KubernetesCluster(settings, connection)
-
-    world.plane.pause_api()
-    try:
-        outcomes = [await cluster.set_floor(a_floor_intent(hpa, 9)) for _ in range(20)]
-        with pytest.raises(ClusterUnreachable):
-            await cluster.observe()
-    finally:
-        world.plane.resume_api()
-    sent_meanwhile = connection.sent.total()
-    outcome = await _once_reachable(cluster)
-    await cluster.close()
-
-    assert {code_of(one) for one in outcomes} == {Code.UNREACHABLE}
-    assert sent_meanwhile == 1
-    assert isinstance(outcome, Applied)
-    assert connection.sent["PATCH"] == 1
-    assert (await the_hpa(world.cluster)).min_replicas == 9
 
 
 async def test_a_server_that_is_away_is_not_asked_again_at_once(tmp_path: Any) -> None:
@@ -219,24 +185,7 @@ async def test_an_access_that_cannot_work_says_so() -> None:
 
     with pytest.raises(ClusterUnreachable, match="/nowhere/at/all"):
         await cluster.observe()
-
-
-async def _once_reachable(cluster: KubernetesCluster) -> object:
-    for _ in range(100):
-        try:
-            outcome = await raise_floor(cluster, 9)
-        except ClusterUnreachable:
-            await asyncio.sleep(0.1)
-            continue
-        if not isinstance(outcome, NotApplied) or outcome.reason.code is not Code.UNREACHABLE:
-            return outcome
-        await asyncio.sleep(0.1)
-    raise AssertionError("the server was not reached again")
-
-
-def _replaced(settings: ClusterSettings, **changes: Any) -> ClusterSettings:
-    given = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    return ClusterSettings(**(given | changes))
+    await cluster.close()
 
 
 _KUBECONFIG = """

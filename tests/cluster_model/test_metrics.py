@@ -134,3 +134,13 @@ def test_starting_pods_do_not_slow_a_cpu_scale_up_more_than_their_number() -> No
 
     assert 6 <= workload.replicas <= 7
     assert not workload.in_violation
+
+
+def test_a_pod_without_requests_uses_its_idle_share_of_the_cpu_target() -> None:
+    shown = {}
+    for demand in (0.0, 200.0, 400.0):
+        workload = with_metrics(CPU, CONTAINER, rate_at_target_per_s=100.0, cpu_idle_share=0.2)
+        play(workload, 0.0, 300.0, demand)
+        shown[demand] = list(readings(workload).values())
+
+    assert shown == {0.0: [14.0, 0.07], 200.0: [42.0, 0.21], 400.0: [70.0, 0.35]}

@@ -80,13 +80,14 @@ def some_inputs(
     path: Demand | None = None,
     demand: Demand = 100.0,
     provisional: float | None = None,
+    usual_peak: Demand | None = None,
     routes: Sequence[RouteView] = (),
     keys: Sequence[SeriesKey] = (),
     age_s: float | None = 10.0,
     lag_s: float | None = None,
     incomplete: str = "",
 ) -> Inputs:
-    """Inputs whose forecast is the same at every quantile level."""
+    """Inputs whose forecast is the same at every quantile level, and no more than is usual."""
     hpas = tuple(hpas)
     keys = tuple(keys) or tuple(SeriesKey(*hpa.key) for hpa in hpas)
     levels = QUANTILE_LEVELS
@@ -116,6 +117,7 @@ def some_inputs(
         model_name="test",
         model_digest="",
         lag_s=age_s if lag_s is None else lag_s,
+        usual_peak_per_s=np.fmax(peaks, paths) if usual_peak is None else column(usual_peak),
     )
 
 

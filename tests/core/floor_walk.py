@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from predictor.core.guardrails import Facts, allow
+from predictor.core.guardrails import NO_CEILING, Facts, allow
 from predictor.core.hpa_twin.controller import new_hpa_state, sync
 from predictor.core.hpa_twin.observation import Observation
 from predictor.core.hpa_twin.spec import ControllerFlags, HpaSpec
@@ -60,9 +60,15 @@ class GuardedFloor:
             now_s=now_s,
             floor_now=np.array([self._floor]),
             baseline=self._baseline,
+            ceiling=np.array([NO_CEILING]),
             replicas_max=self._most,
             replicas=np.array([replicas]),
             asked_by_metrics=np.array([asked]),
+            needed_now=np.array([0.0]),
+            corroborated=np.array([1e6]),
+            paused=np.array([False]),
+            blocked={},
+            metrics_failing={},
             raised_at_s=np.array([self._raised_s]),
             released_at_s=np.array([self._released_s]),
             demand_known=np.array([True]),

@@ -154,8 +154,8 @@ def test_a_record_of_another_version_is_refused_by_name() -> None:
     decision, _ = decide(inputs, a_policy(), new_state(), NOW_S)
     body = encode_record(inputs, a_policy(), new_state(), decision)
 
-    with pytest.raises(RecordRefused, match="version 9, this reads version 3"):
-        decode_record(body.replace(b'"version":3', b'"version":9', 1))
+    with pytest.raises(RecordRefused, match="version 9, this reads version 4"):
+        decode_record(body.replace(b'"version":4', b'"version":9', 1))
 
 
 def test_inputs_whose_rows_differ_are_refused() -> None:

@@ -62,7 +62,7 @@ def test_the_reason_says_the_numbers() -> None:
         Reason(
             Code.FORECAST_PEAK,
             "the 0.9 quantile of the peak 120 to 240 s ahead is 640.0/s: 7 replicas at 100.0/s "
-            "each",
+            "each (the target of mplp_requests_per_second)",
         ),
     )
     assert row.intent is not None

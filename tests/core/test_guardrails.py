@@ -9,39 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.core.cluster import TargetKey
-from predictor.core.guardrails import GUARDRAILS, Facts, allow, guard
+from predictor.core.guardrails import GUARDRAILS, NO_CEILING, Facts, allow, guard
 from predictor.core.policy import Policy
 from predictor.core.policy_rows import policy_rows
 from predictor.core.reasons import Code
 from tests.core.core_values import CORE, NOW_S
-
-
-def facts(floor_now: int = 8, rows: int = 1, **changes: Any) -> Facts:
-    """A warm service, fresh whole telemetry, baseline 3, maxReplicas 20, nothing moved lately."""
-    values: dict[str, Any] = {
-        "now_s": NOW_S,
-        "floor_now": np.full(rows, floor_now),
-        "baseline": np.full(rows, 3),
-        "replicas_max": np.full(rows, 20),
-        "replicas": np.full(rows, floor_now),
-        "asked_by_metrics": np.zeros(rows, np.int64),
-        "raised_at_s": np.full(rows, np.nan),
-        "released_at_s": np.full(rows, np.nan),
-        "demand_known": np.full(rows, True),
-        "incomplete": "",
-        "telemetry_age_s": 10.0,
-        "telemetry_seen": True,
-        "telemetry_stale_after_s": 60.0,
-        "telemetry_handback_after_s": 600.0,
-        "lag_s": changes.get("telemetry_age_s", 10.0),
-        "slowest": "",
-        "lag_max_s": 180.0,
-        "started_at_s": NOW_S - 3600,
-        "warm_up_s": 300.0,
-        "policy": policy_rows(Policy(), [CORE] * rows),
-    }
-    return Facts(**{**values, **changes})
-
+from tests.core.guardrail_facts import any_facts, facts
 
 AGO_5 = np.array([NOW_S - 5])
 AGO_30 = np.array([NOW_S - 30])
@@ -82,6 +55,71 @@ AGO_30 = np.array([NOW_S - 30])
             "the HPA's metrics ask for 16 replicas of 8; a floor of 12 would take one sync from "
             "them; held 8",
             id="metrics that ask for more than a raise go first",
+        ),
+        pytest.param(
+            14,
+            facts(ceiling=np.array([12])),
+            12,
+            Code.ABOVE_CEILING,
+            "wanted 14 replicas, the owner's ceiling is 12",
+            id="the owner's ceiling is the most",
+        ),
+        pytest.param(
+            8,
+            facts(ceiling=np.array([5])),
+            5,
+            Code.ABOVE_CEILING,
+            "wanted 8 replicas, the owner's ceiling is 5",
+            id="a ceiling lowered under the floor is obeyed at once",
+        ),
+        pytest.param(
+            14,
+            facts(corroborated=np.array([5.0])),
+            10,
+            Code.NOT_CORROBORATED,
+            "load of now and the usual peak account for 5 replicas, a floor is raised to at most 2 "
+            "times as many; wanted 14, allowed 10",
+            id="a forecast without a witness buys little",
+        ),
+        pytest.param(
+            14,
+            facts(corroborated=np.array([np.nan])),
+            8,
+            Code.NOT_CORROBORATED,
+            "neither load of now nor a usual peak is known; wanted 14, allowed 8",
+            id="nothing known buys nothing",
+        ),
+        pytest.param(
+            12,
+            facts(blocked={0: "a quota lets no more pods in"}),
+            8,
+            Code.CAPACITY_BLOCKED,
+            "a quota lets no more pods in; wanted 12, held 8",
+            id="pods that cannot start are not multiplied",
+        ),
+        pytest.param(
+            7,
+            facts(metrics_failing={0: "cpu cannot be read"}),
+            8,
+            Code.METRICS_FAILING,
+            "cpu cannot be read; wanted 7, held 8",
+            id="an HPA that cannot scale up by itself keeps its floor",
+        ),
+        pytest.param(
+            4,
+            facts(needed_now=np.array([7.0])),
+            7,
+            Code.DEMAND_STILL_THERE,
+            "what is asked for now needs 7 replicas; wanted 4, held 7",
+            id="a forecast alone releases nothing",
+        ),
+        pytest.param(
+            12,
+            facts(paused=np.array([True])),
+            6,
+            Code.PAUSED,
+            "the owner paused this HPA; wanted 12, on the way to 3",
+            id="a paused floor goes home in steps",
         ),
         pytest.param(
             3,
@@ -228,29 +266,6 @@ def test_partial_telemetry_still_raises() -> None:
     assert rulings.allowed.tolist() == [12]
 
 
-ages = st.sampled_from([5.0, 90.0, 700.0])
-moments = st.one_of(st.just(np.nan), st.floats(NOW_S - 600, NOW_S))
-
-
-@st.composite
-def any_facts(draw: st.DrawFn) -> Facts:
-    baseline = draw(st.integers(0, 10))
-    replicas_max = draw(st.integers(max(baseline, 1), 60))
-    age_s = draw(ages)
-    return facts(
-        draw(st.integers(1, replicas_max)),
-        baseline=np.array([baseline]),
-        replicas_max=np.array([replicas_max]),
-        raised_at_s=np.array([draw(moments)]),
-        released_at_s=np.array([draw(moments)]),
-        demand_known=np.array([draw(st.booleans())]),
-        incomplete=draw(st.sampled_from(["", "partition 1 of 2 has not reported"])),
-        telemetry_age_s=age_s,
-        lag_s=age_s + draw(st.sampled_from([0.0, 200.0, 700.0])),
-        started_at_s=draw(st.sampled_from([None, NOW_S - 10, NOW_S - 3600])),
-    )
-
-
 @given(any_facts(), st.integers(0, 10**9))
 def test_whatever_is_wished_the_floor_stays_in_the_band_and_moves_in_steps(
     some: Facts, wish: int
@@ -258,14 +273,38 @@ def test_whatever_is_wished_the_floor_stays_in_the_band_and_moves_in_steps(
     allowed = int(allow(np.array([wish]), some)[0])
     floor, baseline = int(some.floor_now[0]), int(some.baseline[0])
 
-    assert allowed <= some.replicas_max[0]
+    most = min(int(some.replicas_max[0]), max(int(some.ceiling[0]), baseline))
+    if some.started_at_s is not None:
+        assert allowed <= most
     assert allowed >= baseline or allowed == floor
     assert allowed <= max(floor + max(floor, 4), baseline)
-    assert floor - allowed <= -(-floor // 4)
+    assert floor - allowed <= -(-floor // 4) or allowed == most
+
+
+@given(any_facts(), st.integers(0, 10**9))
+def test_a_raise_needs_a_witness_and_pods_that_can_start(some: Facts, wish: int) -> None:
+    allowed = int(allow(np.array([wish]), some)[0])
+
+    if allowed > max(some.floor_now[0], some.baseline[0]):
+        assert allowed <= 2 * some.corroborated[0]
+        assert not some.blocked
+        assert not some.paused[0]
+
+
+@given(any_facts(), st.integers(0, 10**9))
+def test_a_floor_falls_only_as_far_as_demand_did(some: Facts, wish: int) -> None:
+    allowed = int(allow(np.array([wish]), some)[0])
+
+    is_blind = some.lag_s > 600 or some.telemetry_age_s > 600
+    bounds = min(int(some.replicas_max[0]), max(int(some.ceiling[0]), int(some.baseline[0])))
+    if allowed < min(some.floor_now[0], bounds) and not some.paused[0] and not is_blind:
+        assert allowed >= some.needed_now[0]
+        assert not some.metrics_failing
 
 
 @given(any_facts(), st.integers(0, 10**9))
 def test_nothing_is_lowered_on_telemetry_that_is_missing_or_young(some: Facts, wish: int) -> None:
+    some = replace(some, ceiling=np.array([NO_CEILING]), paused=np.array([False]))
     allowed = int(allow(np.array([wish]), some)[0])
 
     if allowed < some.floor_now[0]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from models.series import ALL_REGIONS, SeriesKey
@@ -110,3 +112,91 @@ def test_a_service_that_has_decided_nothing_has_configured_lead_times() -> None:
     window = horizon((SeriesKey("core", ALL_REGIONS),), Policy(), new_state())
 
     assert window.lead_s.tolist() == [120.0]
+
+
+def lead_time(state: State) -> tuple[float, LeadTimeSource]:
+    leads = lead_times(state.targets, policy_rows(a_policy(), [CORE]))
+    return float(leads.lead_time_s[0]), leads.source(0)
+
+
+def scaled_up(state: State, start_s: float, ready_after_s: int, **changes: Any) -> State:
+    """The HPA asks for 6 pods by itself, which are Ready so much later, and goes back to 3."""
+    for seconds in range(0, ready_after_s + 10, 10):
+        ready = 6 if seconds >= ready_after_s else 3
+        hpa = an_hpa(spec_replicas=6, ready_replicas=ready, **changes)
+        _, state = decide(some_inputs([hpa]), a_policy(), state, start_s + seconds)
+    _, state = decide(
+        some_inputs([an_hpa(**changes)]), a_policy(), state, start_s + ready_after_s + 10
+    )
+    return state
+
+
+def a_watched_fleet(template: str = "") -> State:
+    inputs = some_inputs([an_hpa(template=template)])
+    return warm_state(inputs, a_policy(), NOW_S - 10.0)
+
+
+def test_a_raise_that_is_ready_by_the_next_look_took_no_longer_than_that() -> None:
+    state = warm_state(some_inputs(), a_policy())
+    for number in range(3):
+        state = a_raise(state, NOW_S + 1000 * number, 6, 15)
+
+    assert lead_time(state) == (15.0, LeadTimeSource.MEASURED)
+
+
+def test_a_fleet_in_shadow_learns_from_the_scale_ups_of_its_hpa() -> None:
+    state, now_s = a_watched_fleet(), NOW_S
+    for _ in range(3):
+        state = scaled_up(state, now_s, 50)
+        now_s += 70.0
+
+    # The first look that shows a scale-up comes up to ten seconds after it.
+    assert lead_time(state) == (60.0, LeadTimeSource.SCALE_UPS)
+
+
+def test_our_own_raises_count_before_the_scale_ups_of_the_hpa() -> None:
+    state = a_watched_fleet()
+    for number in range(3):
+        state = scaled_up(state, NOW_S + 70.0 * number, 50)
+    for number in range(3):
+        state = a_raise(state, NOW_S + 1000.0 * (number + 1), 6, 90)
+
+    assert lead_time(state) == (90.0, LeadTimeSource.MEASURED)
+
+
+def test_pods_that_something_blocks_teach_nothing() -> None:
+    state = a_watched_fleet()
+    for number in range(3):
+        state = scaled_up(state, NOW_S + 70.0 * number, 50, blocked="quota exceeded")
+
+    assert lead_time(state) == (120.0, LeadTimeSource.CONFIGURED)
+
+
+def test_looks_too_far_apart_date_no_scale_up() -> None:
+    state = warm_state(some_inputs(), a_policy(), NOW_S - 600.0)
+    for number in range(3):
+        state = scaled_up(state, NOW_S + 1000.0 * number, 50)
+
+    assert lead_time(state) == (120.0, LeadTimeSource.CONFIGURED)
+
+
+def test_after_a_deploy_the_former_lead_time_is_likely_until_there_are_new_ones() -> None:
+    state = a_watched_fleet("1")
+    told = []
+    for number in range(6):
+        template, ready_after_s = ("1", 50) if number < 3 else ("2", 150)
+        state = scaled_up(state, NOW_S + 170.0 * number, ready_after_s, template=template)
+        _, state = decide(
+            some_inputs([an_hpa(template=template)]),
+            a_policy(),
+            state,
+            NOW_S + 170.0 * (number + 1) - 10.0,
+        )
+        told.append(lead_time(state))
+
+    assert told[2:] == [
+        (60.0, LeadTimeSource.SCALE_UPS),
+        (60.0, LeadTimeSource.FORMER),
+        (60.0, LeadTimeSource.FORMER),
+        (160.0, LeadTimeSource.SCALE_UPS),
+    ]

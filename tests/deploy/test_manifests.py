@@ -14,7 +14,8 @@ from rigs.kubernetes import ControlPlane
 from tests.actuators.cluster_worlds import serve_virtual_services
 from tests.deploy.kustomized import DEPLOY, kustomized
 
-ALL = [*kustomized(DEPLOY / "mplp"), *kustomized(DEPLOY / "base")]
+FOLDERS = ("mplp", "base", "guard", "guard-owner-max")
+ALL = [one for folder in FOLDERS for one in kustomized(DEPLOY / folder)]
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-1")
 BOUNDS = {
     "context": (2, 10), "plan": (2, 8), "role": (3, 15), "confirm": (2, 6), "trace": (2, 8),
@@ -75,8 +76,31 @@ def test_the_service_may_write_named_objects_in_named_namespaces_only() -> None:
 
     writes = [rule for rule in rules if not set(rule["verbs"]) <= {"get", "list", "watch"}]
 
-    assert writes
-    assert all(rule["verbs"] == ["get", "patch"] and rule["resourceNames"] for rule in writes)
+    leases = [rule for rule in writes if rule["resources"] == ["leases"]]
+    others = [rule for rule in writes if rule not in leases]
+    # What is created has no name yet, so its leases lie in a namespace of the service's own.
+    assert [rule["verbs"] for rule in leases] == [["get", "create", "patch"]]
+    assert others
+    assert all(rule["verbs"] == ["get", "patch"] and rule["resourceNames"] for rule in others)
+
+
+def test_the_restorer_needs_no_broker_no_model_and_no_configuration() -> None:
+    (job,) = of_kind("CronJob")
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    regions = [f"--namespace={one}" for one in REGIONS]
+    assert container["args"] == ["restore", *regions]
+    assert not {"env", "envFrom", "volumeMounts"} & set(container)
+    assert pod["serviceAccountName"] == "mplp-predictor-restorer"
+
+
+def test_a_restorer_that_hangs_is_gone_before_the_next_one_starts() -> None:
+    (job,) = of_kind("CronJob")
+
+    assert job["spec"]["schedule"] == "* * * * *"
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 60
 
 
 def test_the_guides_region_hosts_are_the_regions_services() -> None:

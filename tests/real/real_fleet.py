@@ -10,13 +10,14 @@ import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.actuators.kubernetes import KubernetesCluster
 from predictor.core.history import History
+from predictor.core.opt_in import Mode
 from predictor.core.policy import ModulePolicy, Policy, RegionPolicy, RoutePolicy
 from predictor.current_model import CurrentModel
 from predictor.gather import Gatherer
@@ -35,7 +36,15 @@ BUCKET_S = 10
 class Fleet:
     """Objects on the cluster, and the service that looks after them."""
 
-    def __init__(self, plane: ControlPlane, replicas_max: Mapping[str, int], *, step: int) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        replicas_max: Mapping[str, int],
+        *,
+        step: int,
+        mode: Literal["shadow", "active"] = "active",
+        kubeconfig: Path | None = None,
+    ) -> None:
         self.plane = plane
         prefix = f"fleet-{secrets.token_hex(3)}"
         self.namespaces = {region: f"{prefix}-{region}" for region in replicas_max}
@@ -48,7 +57,7 @@ class Fleet:
                 for region, space in self.namespaces.items()
             ),
             routes=(route,) if route else (),
-            kubeconfig=str(plane.kubeconfig),
+            kubeconfig=str(kubeconfig or plane.kubeconfig),
             request_timeout_s=2.0,
         )
         self.cluster = KubernetesCluster(settings)
@@ -57,6 +66,8 @@ class Fleet:
             regions=RegionPolicy(weight_step_max=step, weight_step_interval_s=0),
             routes={MODULE: RoutePolicy(home_weights=dict(HOME))} if route else {},
             warm_up_s=0,
+            modes={MODULE: Mode.ACTIVE},
+            band_required=False,
         )
         self.history = History([MODULE], self.regions, [MODULE] if route else [])
         self.records: list[bytes] = []
@@ -70,7 +81,7 @@ class Fleet:
             cluster=self.cluster,
             gatherer=gatherer,
             policy=policy,
-            mode="active",
+            mode=mode,
             record=self.records.append,
         )
 

@@ -1,0 +1,86 @@
+"""One floor as a server-side apply: its body, its query, and what the server's refusal means.
+
+`kubernetes.py` sends it. An apply is everything that we own of the object: minReplicas and our own
+annotations, and what is left out is given up. uid and resourceVersion are of what was decided on,
+so the server itself refuses a write that would be blind. Pure.
+
+Source: Kubernetes 1.37, `staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go` (applyPatch:
+an apply that names a uid creates nothing) and "Server-Side Apply" in the documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from predictor.actuators.connection import Answer
+from predictor.actuators.objects import Hpa
+from predictor.actuators.ownership import Holding, holding, taken_sentence
+from predictor.actuators.refusal import refusal
+from predictor.core.cluster import FloorIntent
+from predictor.core.opt_in import FIELD_MANAGER, kept_annotations, read_opt_in
+from predictor.core.reasons import Code, Reason
+
+_CONFLICT = 409
+_UNPROCESSABLE = 422
+_MANAGER_NAMED = re.compile(r'conflicts? with "([^"]{1,128})"')
+
+
+def floor_path(namespace: str, name: str) -> str:
+    """Where the HPA lies."""
+    return f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{name}"
+
+
+def floor_body(intent: FloorIntent) -> dict[str, Any]:
+    """All that we apply: anything more here, and we would own it."""
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": intent.name,
+            "namespace": intent.namespace,
+            "uid": intent.uid,
+            "resourceVersion": intent.resource_version,
+            "annotations": kept_annotations(intent.until_s, intent.epoch, intent.reason),
+        },
+        "spec": {"minReplicas": intent.floor},
+    }
+
+
+def floor_query(intent: FloorIntent, seen: Hpa) -> list[tuple[str, str]]:
+    """How it is sent: by force where we adopt, and else so that a taken field is a conflict.
+
+    Where an owner declared once more the value that we had handed back (an unchanged manifest
+    applied again), the field is shared at the baseline: raising it is adopting it anew.
+    """
+    part = holding(seen.metadata.managed_fields)
+    declared = read_opt_in(seen.metadata.annotations).floor or intent.floor_now
+    handed_back = part is Holding.SHARED and declared == intent.floor_now <= intent.floor
+    return [
+        ("fieldManager", FIELD_MANAGER),
+        ("fieldValidation", "Strict"),
+        ("force", "true" if part is Holding.NEVER or handed_back else "false"),
+    ]
+
+
+def floor_refusal(answer: Answer, intent: FloorIntent, now: Hpa | None = None) -> Reason:
+    """The server's answer to a floor that it did not take, and the object as it is `now`.
+
+    The server looks for conflicts of managers before it looks at uid and version, so an object
+    that was made anew by its owner answers like one whose floor was taken.
+    """
+    place = f"HPA {intent.namespace}/{intent.name}"
+    said = refusal(answer, place)
+    if now is not None and now.metadata.uid != intent.uid:
+        return Reason(Code.MOVED_ON, f"{place} was deleted and created anew since the decision")
+    if said.code is Code.CONFLICT:
+        named = _MANAGER_NAMED.search(said.sentence)
+        manager = named[1] if named else "another manager"
+        replicas_min = None if now is None else now.spec.min_replicas
+        sentence = taken_sentence(intent.namespace, intent.name, manager, replicas_min)
+        return Reason(Code.CONFLICT, sentence)
+    if answer.status == _CONFLICT and b"uid mismatch" in answer.body:
+        return Reason(Code.TARGET_MISSING, f"{place} does not exist any more")
+    if answer.status == _UNPROCESSABLE and b"metadata.uid" in answer.body:
+        return Reason(Code.MOVED_ON, f"{place} was deleted and created anew since the decision")
+    return said
