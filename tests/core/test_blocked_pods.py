@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ TICK_S = 60.0
 LEAD_MAX_S = 900.0
 
 
-def followed(view: Callable[[int], HpaView], ticks: int, **values: float) -> list[FloorDecision]:
+def followed(view: Callable[[int], HpaView], ticks: int, **values: Any) -> list[FloorDecision]:
     """The decisions for a target that looks like this at each tick, and had all its pods before."""
     policy = a_policy()
     whole = msgspec.structs.replace(view(0), ready_replicas=view(0).min_replicas)

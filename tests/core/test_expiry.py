@@ -19,7 +19,11 @@ BAND = OptIn(mode=Mode.ACTIVE, floor=3, ceiling=15)
 
 def held(floor: int, until_s: float | None, **changes: Any) -> HpaView:
     """A floor that we wrote, with what stands beside it."""
-    values: dict[str, Any] = {"floor_manager": FIELD_MANAGER, "opt_in": BAND, "kept": KeptState(until_s, 1)}
+    values: dict[str, Any] = {
+        "floor_manager": FIELD_MANAGER,
+        "opt_in": BAND,
+        "kept": KeptState(until_s, 1),
+    }
     return an_hpa(min_replicas=floor, **(values | changes))
 
 
