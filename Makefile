@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo demo-live test test-unit coverage lint format bench bench-forecast bench-control bench-streams soak rig rigs lock clean
+.PHONY: help setup demo demo-live test test-unit coverage lint format bench bench-forecast bench-control bench-decide bench-streams soak rig rigs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench-forecast: setup ## Our forecast next to peers on load traces; TRACES="FILE
 
 bench-control: setup ## Our floor next to HPA alone and every peer on traces; TRACES="FILE[:SERIES] ..." OPTIONS=--days=3
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_control $(OPTIONS) $(TRACES)
+
+bench-decide: setup ## CPU of a decision for 30,000 targets, as JSON under build/bench
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_decide
 
 bench-streams: setup rigs ## Events per CPU second next to peers on a real broker, into build/bench
 	@$(BIN)/python -m scripts.bench_streams

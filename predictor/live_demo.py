@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import yaml
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from rigs.kafka import KafkaBroker
     from rigs.kubernetes import ControlPlane
 
+DEPLOY = Path(__file__).parents[1] / "deploy"
+_NOT_HERE = {"kustomization", "virtual_service", "restorer"}
+"""Files of the guard for what this cluster does not have."""
 DAY_S = 86_400
 PLAYED_DAY = 9
 """Monday 10 July 1995: an ordinary working day after a weekend."""
@@ -94,7 +98,7 @@ async def play_day(
     config.write_text(
         live_config(
             broker.bootstrap_servers,
-            plane.kubeconfig,
+            plane.predictor_kubeconfig,
             lead_time_s=LEAD_TIME_S * speed,
             port=_free_port(),
         )
@@ -118,8 +122,17 @@ async def play_day(
 
 
 def apply_objects(plane: ControlPlane) -> None:
-    """What an owner has on the cluster before anybody predicts anything."""
-    plane.apply(*live_objects(pod_delay_s=POD_DELAY_S))
+    """What an owner has on the cluster before anybody predicts anything, and what guards it."""
+    plane.apply(*live_objects(pod_delay_s=POD_DELAY_S), *_rights_and_guard())
+
+
+def _rights_and_guard() -> list[dict[str, Any]]:
+    """Of the manifests under `deploy/` all that concerns this region and the service itself."""
+    files = [DEPLOY / "base" / name for name in ("namespace.yaml", "rbac.yaml")]
+    files += [one for one in sorted((DEPLOY / "guard").glob("*.yaml")) if one.stem not in _NOT_HERE]
+    objects = [one for file in files for one in yaml.safe_load_all(file.read_text())]
+    places = {None, REGION, "mplp-predictor"}
+    return [one for one in objects if one["metadata"].get("namespace") in places]
 
 
 async def _make_topics(connection: KafkaConnection) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from predictor.core.opt_in import CEILING, FLOOR
+
 MODULE = "core"
 REGION = "us-east-1"
 ALONE_NAMESPACE = "left-alone"
@@ -65,6 +67,7 @@ def owners_hpa(namespace: str) -> dict[str, Any]:
             "name": f"mplp-{MODULE}-hpa",
             "namespace": namespace,
             "labels": {"app": f"mplp-{MODULE}", "team": "platform"},
+            "annotations": {FLOOR: str(REPLICAS_MIN), CEILING: str(REPLICAS_MAX)},
         },
         "spec": {
             "scaleTargetRef": {

@@ -38,13 +38,13 @@ async def test_a_day_in_shadow_decides_much_and_writes_nothing(control_plane: Co
 def every_right() -> list[dict[str, object]]:
     """So that nothing but the mode holds it back."""
     group = "rbac.authorization.k8s.io"
-    role = {
+    role: dict[str, object] = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRole",
         "metadata": {"name": "everything-for-a-day-in-shadow"},
         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     }
-    binding = {
+    binding: dict[str, object] = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "everything-for-a-day-in-shadow"},

@@ -146,7 +146,8 @@ def a_config(world: KafkaWorld, plane: ControlPlane, namespace: str, folder: Pat
         "routes": {},
         "windows": {"commit_interval_s": 0.1, "lateness_s": 20, "idle_after_s": 600},
         "kafka": world.section(),
-        "kubernetes": {"kubeconfig": str(plane.kubeconfig)},
+        "kubernetes": {"kubeconfig": str(plane.kubeconfig), "namespace": namespace},
+        "guard": {"required": False},
         "http": {"port": 0},
     }
     path = folder / "config.yaml"
