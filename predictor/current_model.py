@@ -1,8 +1,8 @@
 """The forecaster in use: fitted again as history grows, beginning from a trained model, if any.
 
 `predictor/gather.py` asks it once per tick. A fit runs beside the event loop, and the former model
-answers until the new one is there; a fit that fails leaves it in place. It must never fit inside a
-forecast.
+answers until the new one is there; a fit that fails leaves it in place, and where a forecast fails
+the untrained method answers. It must never fit inside a forecast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 from models.announced_floor import with_announced
 from models.ensemble import Ensemble
 from models.ensemble_fit import TREES_AGE_S, fit_ensemble
-from models.forecast import ForecastBatch, Horizon
+from models.forecast import ForecastBatch, Forecaster, Horizon
 from models.series import SeriesBatch
 from models.step_windows import step_windows
 from models.upstream_pairs import NO_CALLERS, Callers
@@ -86,10 +86,11 @@ class CurrentModel:
         """This tick's forecast, with planned events in it and announced workflows under it."""
         found = await self.forecaster(batch, horizon)
         method = found if self._events is None else self._events.around(found)
-        if len(batch.keys) > ROWS_IN_LOOP_MAX:
-            made = await asyncio.to_thread(method.forecast, batch, horizon)
-        else:
-            made = method.forecast(batch, horizon)
+        try:
+            made = await _made(method, batch, horizon)
+        except Exception:  # noqa: BLE001 - a forecaster's fault must not end the service
+            _log.exception("forecast_failed", series=len(batch.keys), method=method.name)
+            made = await _made(Ensemble(), batch, horizon)
         if announced is None or announced.is_empty:
             return made
         return _above_announced(made, batch, horizon, announced)
@@ -147,6 +148,12 @@ class CurrentModel:
             self.digest, self._has_fitted, self._fitted_from = digest, True, prior
         except Exception:  # noqa: BLE001 - a forecaster's fault must not end the service
             _log.exception("fit_failed", series=len(batch.keys), steps=batch.values.shape[1])
+
+
+async def _made(method: Forecaster, batch: SeriesBatch, horizon: Horizon) -> ForecastBatch:
+    if len(batch.keys) > ROWS_IN_LOOP_MAX:
+        return await asyncio.to_thread(method.forecast, batch, horizon)
+    return method.forecast(batch, horizon)
 
 
 def _above_announced(

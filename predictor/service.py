@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import structlog
 
 from predictor.actuators.gate import Gate, OpenGate
 from predictor.actuators.port import Cluster
@@ -35,7 +36,12 @@ from predictor.gather import Gatherer
 Mode = Literal["shadow", "active"]
 WRITES_AT_ONCE_MAX = 8
 """Concurrent writes: the API server's priority levels queue beyond this anyway."""
+TICK_OVER = Reason(
+    Code.CHANGES_LIMITED, "the tick's time was over before this write's turn; the next one decides"
+)
 SHADOW = NotApplied(Reason(Code.SHADOW, "in shadow mode nothing is written"))
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +100,18 @@ class Service:
         if self._mode == "shadow":
             return tuple((_key(intent), SHADOW) for intent in intents)
         at_once = asyncio.Semaphore(WRITES_AT_ONCE_MAX)
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + self._policy.tick_s
 
         async def write(intent: FloorIntent | WeightIntent) -> Outcome:
             async with at_once:
-                return await self._write(intent)
+                if loop.time() > ends_at_s:
+                    return NotApplied(TICK_OVER)
+                try:
+                    return await self._write(intent)
+                except Exception as error:  # noqa: BLE001 - the record of all others must be kept
+                    _log.exception("write_failed", target=_key(intent))
+                    return NotApplied(Reason(Code.REFUSED, f"the write failed: {error!r}"))
 
         outcomes = await asyncio.gather(*(write(intent) for intent in intents))
         return tuple(zip((_key(intent) for intent in intents), outcomes, strict=True))

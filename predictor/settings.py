@@ -177,6 +177,8 @@ class KubernetesSettings(Section, frozen=True):
     """Whether an HPA with an annotation of ours is a target without being configured."""
     discovery_namespaces: tuple[Name, ...] = ()
     """Where to look for them, beside the regions' own; none means the whole cluster."""
+    keda: Literal["refuse", "patch"] = "refuse"
+    """An HPA that KEDA makes: left alone, or its floor is written to its ScaledObject."""
 
 
 class GuardSettings(Section, frozen=True):
@@ -229,6 +231,23 @@ def _guide_regions() -> dict[str, RegionSettings]:
     return dict(GUIDE_REGIONS)
 
 
+# `deploy/guard/hpa.yaml` lets one raise reach twice the value and four, so from 1 it adds five.
+_GUARDED_RATIO, _GUARDED_REPLICAS = 1.0, 5
+
+
+def _refuse_steps_beyond_guard(policy: Policy) -> None:
+    """A step that the server refuses whole is no step at all, tick after tick."""
+    for name in ("", *policy.modules):
+        one = policy.of(name)
+        if one.step_up_ratio_max > _GUARDED_RATIO or one.step_up_replicas_max > _GUARDED_REPLICAS:
+            raise ValueError(
+                f"{name or 'defaults'}: a step of {one.step_up_ratio_max:g} times the floor or "
+                f"{one.step_up_replicas_max} replicas is more than the guard on the server lets "
+                f"through ({_GUARDED_RATIO:g} or {_GUARDED_REPLICAS}): take smaller steps, or set "
+                "guard.required: false"
+            )
+
+
 class Settings(Section, frozen=True):
     """The whole file."""
 
@@ -274,7 +293,13 @@ class Settings(Section, frozen=True):
     http: HttpSettings = field(default_factory=HttpSettings)
 
     def policy(self) -> Policy:
-        """What the pure core decides by."""
+        """What the pure core decides by; raises `ValueError` for what the guard would refuse."""
+        policy = self._policy()
+        if self.guard.required:
+            _refuse_steps_beyond_guard(policy)
+        return policy
+
+    def _policy(self) -> Policy:
         weights = {name: region.weight for name, region in self.regions.items()}
         lag_max_s = self.lag_max_s + self.samples_behind_s
         return Policy(

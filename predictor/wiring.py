@@ -25,6 +25,7 @@ from predictor.demand_inbox import DemandInbox
 from predictor.model_store.model_store import ModelStore
 from predictor.model_store.watcher import ModelWatcher, WatchTimes
 from predictor.settings import Settings
+from predictor.way_back.standby import Standby
 from streams.events import Catalog
 from streams.faust_app import DemandTables, DemandTableSettings
 from streams.format_options import FormatName
@@ -181,6 +182,7 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         writes_per_s=settings.kubernetes.writes_per_s,
         discovery=settings.kubernetes.discovery,
         namespaces=settings.kubernetes.discovery_namespaces,
+        patches_scaled_objects=settings.kubernetes.keda == "patch",
     )
 
 
@@ -194,9 +196,19 @@ def new_gate(settings: Settings, partitions: int) -> WorkerGate | None:
             namespace=settings.kubernetes.namespace,
             group=group_name(settings.region, "decide", settings.kafka.group_prefix),
             is_guard_required=settings.guard.required,
+            is_clock_compared=settings.clock == "wall",
         ),
         lambda module: demand_partition(module, partitions),
     )
+
+
+def new_standby(settings: Settings) -> Standby | None:
+    """Who takes back floors that ran out; an expiry is a time of day, so not in event time."""
+    if settings.mode == "shadow" or settings.clock == "event":
+        return None
+    cluster = cluster_settings(settings)
+    places = [place for place in cluster.watched_places if place]
+    return Standby(cluster, places, settings.kubernetes.namespace)
 
 
 def new_tables(

@@ -44,6 +44,7 @@ from predictor.wiring import (
     new_gate,
     new_ingest,
     new_model_watcher,
+    new_standby,
     new_tables,
     served_model,
 )
@@ -210,7 +211,8 @@ async def _parts(
     await audit.start()
     await tables.start()
     tasks = {asyncio.create_task(ingest.run()), asyncio.create_task(ticks.run())}
-    found = (gate, watcher, _calendar_watcher(calendar, clock))
+    standby = new_standby(settings)
+    found = (gate, standby, watcher, _calendar_watcher(calendar, clock))
     watchers = [one for one in found if one is not None]
     tasks |= {asyncio.create_task(one.run()) for one in watchers}
     try:
@@ -220,8 +222,8 @@ async def _parts(
         ingest.stop()
         for one in watchers:
             one.stop()
-        closed = [cluster.close] if gate is None else [cluster.close, gate.close]
-        await _end(tasks, [tables.stop, audit.close, *closed])
+        clients = [one for one in (cluster, gate, standby) if one is not None]
+        await _end(tasks, [tables.stop, audit.close, *(one.close for one in clients)])
 
 
 def _recorder(

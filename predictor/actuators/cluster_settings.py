@@ -59,7 +59,8 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `writes_per_s` go out, `writes_burst` at once.
 
     With `discovery` every HPA that bears an annotation of ours is a target too, in `namespaces`, or
-    in the whole cluster where none is named.
+    in the whole cluster where none is named. With `patches_scaled_objects` KEDA's ScaledObjects are
+    watched too, and hold the floors of the HPAs that KEDA makes; else those HPAs are left alone.
     """
 
     targets: tuple[HpaTarget, ...] = ()
@@ -78,6 +79,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writes_burst: int = 50
     discovery: bool = False
     namespaces: tuple[str, ...] = ()
+    patches_scaled_objects: bool = False
 
     @property
     def watched_places(self) -> tuple[str, ...]:

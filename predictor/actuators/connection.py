@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from kubernetes.aio.client.rest import RESTResponse
 from predictor.actuators.backoff import Backoff, Patience
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.port import ClusterUnreachable
+from predictor.actuators.server_clock import clock_ahead_s
 from predictor.core.opt_in import FIELD_MANAGER
 
 APPLY = "application/apply-patch+yaml"
@@ -67,10 +69,21 @@ class Request(NamedTuple):
 
 
 class Connection:
-    """One API server as seen by one identity; connects at the first request."""
+    """One API server as seen by one identity; connects at the first request.
 
-    def __init__(self, settings: ClusterSettings, backoff: Backoff | None = None) -> None:
+    `clock_ahead_s` is how far this machine's clock was ahead of the server's at the newest answer,
+    None where nothing is known of it.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        backoff: Backoff | None = None,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
+        self._wall_s = wall_s
+        self.clock_ahead_s: float | None = None
         self._client: ApiClient | None = None
         self._backoff = backoff or Backoff(settings.retry_delay_s, settings.retry_delay_max_s)
         self._patience = Patience(settings.retry_delay_s, settings.retry_delay_max_s)
@@ -194,12 +207,14 @@ class Connection:
                 self._backoff.failed(wait_s)
         else:
             self._patience.answered(path)
-        return Answer(response.status, said, wait_s, response.headers.get("Date", ""))
+        date = response.headers.get("Date", "")
+        self.clock_ahead_s = clock_ahead_s(date, self._wall_s())
+        return Answer(response.status, said, wait_s, date)
 
     async def _connect(self) -> ApiClient:
         settings = self._settings
-        # A watch keeps its connection, and there are two for each place.
-        watches = 2 * len(settings.watched_places)
+        # A watch keeps its connection, and there is one for each kind and place.
+        watches = (2 + settings.patches_scaled_objects) * len(settings.watched_places)
         connections = settings.connections_max + watches
         configuration = Configuration(connection_pool_maxsize=connections)
         if settings.kubeconfig is None:

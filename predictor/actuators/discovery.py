@@ -60,7 +60,7 @@ def _known(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 
 def _placed(hpa: Hpa, annotation: str, known: Mapping[str, set[str]], name: str) -> str | Reason:
     """The annotation's value if it is one that is configured, else what the name stands for."""
-    place = f"HPA {hpa.metadata.namespace}/{hpa.metadata.name}"
+    place = hpa.floor_object.title
     values = set().union(*known.values())
     written = hpa.metadata.annotations.get(annotation)
     if written is not None:

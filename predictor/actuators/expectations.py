@@ -10,6 +10,7 @@ import msgspec
 
 from predictor.actuators.ownership import taken_sentence
 from predictor.core.cluster import DestinationView, FloorIntent, RouteView, WeightIntent
+from predictor.core.floor_object import floor_object
 from predictor.core.reasons import Code, Reason
 
 WEIGHT_SUM = 100
@@ -17,31 +18,37 @@ WEIGHT_SUM = 100
 
 
 class FloorSeen(msgspec.Struct, frozen=True):
-    """One HPA as known right before writing; `taken_by` names who took the floor from us."""
+    """A floor as known right before writing; `taken_by` names who took it from us.
+
+    `scaled_object` names the one that holds it where that is not the HPA itself.
+    """
 
     uid: str
     resource_version: str
     replicas_min: int
     replicas_max: int
     taken_by: str | None = None
+    scaled_object: str = ""
 
 
 def floor_objection(intent: FloorIntent, seen: FloorSeen | None) -> Reason | None:
     """Why the floor must not be written, or None."""
-    place = f"HPA {intent.namespace}/{intent.name}"
     if seen is None:
-        return Reason(Code.TARGET_MISSING, f"{place} does not exist")
+        gone = f"HPA {intent.namespace}/{intent.name} does not exist"
+        return Reason(Code.TARGET_MISSING, gone)
+    at = floor_object(intent.namespace, intent.name, seen.scaled_object)
+    place = at.title
     if seen.uid == intent.uid and seen.taken_by is not None:
-        sentence = taken_sentence(intent.namespace, intent.name, seen.taken_by, seen.replicas_min)
+        sentence = taken_sentence(at, seen.taken_by, seen.replicas_min)
         return Reason(Code.CONFLICT, sentence)
     moved = _moved_on(place, intent, seen)
     if moved is not None:
         return moved
     if seen.replicas_min != intent.floor_now:
-        floors = f"minReplicas {seen.replicas_min}, decided on {intent.floor_now}"
+        floors = f"{at.kind.minimum} {seen.replicas_min}, decided on {intent.floor_now}"
         return Reason(Code.MOVED_ON, f"{place} has {floors}")
     if not 1 <= intent.floor <= seen.replicas_max:
-        bounds = f"outside 1 to maxReplicas {seen.replicas_max}"
+        bounds = f"outside 1 to {at.kind.maximum} {seen.replicas_max}"
         return Reason(Code.REFUSED, f"{place}: a floor of {intent.floor} is {bounds}")
     return None
 

@@ -1,6 +1,6 @@
 """One floor as a server-side apply: its body, its query, and what the server's refusal means.
 
-`kubernetes.py` sends it. An apply is everything that we own of the object: minReplicas and our own
+`kubernetes.py` sends it. An apply is everything that we own of the object: the floor and our own
 annotations, and what is left out is given up. uid and resourceVersion are of what was decided on,
 so the server itself refuses a write that would be blind. Pure.
 
@@ -18,6 +18,7 @@ from predictor.actuators.objects import Hpa
 from predictor.actuators.ownership import Holding, holding, taken_sentence
 from predictor.actuators.refusal import refusal
 from predictor.core.cluster import FloorIntent
+from predictor.core.floor_object import FloorObject
 from predictor.core.opt_in import FIELD_MANAGER, kept_annotations, read_opt_in
 from predictor.core.reasons import Code, Reason
 
@@ -26,24 +27,19 @@ _UNPROCESSABLE = 422
 _MANAGER_NAMED = re.compile(r'conflicts? with "([^"]{1,128})"')
 
 
-def floor_path(namespace: str, name: str) -> str:
-    """Where the HPA lies."""
-    return f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{name}"
-
-
-def floor_body(intent: FloorIntent) -> dict[str, Any]:
-    """All that we apply: anything more here, and we would own it."""
+def floor_body(intent: FloorIntent, at: FloorObject) -> dict[str, Any]:
+    """All that we apply to `at`: anything more here, and we would own it."""
     return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
+        "apiVersion": at.kind.api_version,
+        "kind": at.kind.kind,
         "metadata": {
-            "name": intent.name,
-            "namespace": intent.namespace,
+            "name": at.name,
+            "namespace": at.namespace,
             "uid": intent.uid,
             "resourceVersion": intent.resource_version,
             "annotations": kept_annotations(intent.until_s, intent.epoch, intent.reason),
         },
-        "spec": {"minReplicas": intent.floor},
+        "spec": {at.kind.minimum: intent.floor},
     }
 
 
@@ -63,13 +59,15 @@ def floor_query(intent: FloorIntent, seen: Hpa) -> list[tuple[str, str]]:
     ]
 
 
-def floor_refusal(answer: Answer, intent: FloorIntent, now: Hpa | None = None) -> Reason:
-    """The server's answer to a floor that it did not take, and the object as it is `now`.
+def floor_refusal(
+    answer: Answer, intent: FloorIntent, at: FloorObject, now: Hpa | None = None
+) -> Reason:
+    """The server's answer to a floor that `at` did not take, and the object as it is `now`.
 
     The server looks for conflicts of managers before it looks at uid and version, so an object
     that was made anew by its owner answers like one whose floor was taken.
     """
-    place = f"HPA {intent.namespace}/{intent.name}"
+    place = at.title
     said = refusal(answer, place)
     if now is not None and now.metadata.uid != intent.uid:
         return Reason(Code.MOVED_ON, f"{place} was deleted and created anew since the decision")
@@ -77,7 +75,7 @@ def floor_refusal(answer: Answer, intent: FloorIntent, now: Hpa | None = None) -
         named = _MANAGER_NAMED.search(said.sentence)
         manager = named[1] if named else "another manager"
         replicas_min = None if now is None else now.spec.min_replicas
-        sentence = taken_sentence(intent.namespace, intent.name, manager, replicas_min)
+        sentence = taken_sentence(at, manager, replicas_min)
         return Reason(Code.CONFLICT, sentence)
     if answer.status == _CONFLICT and b"uid mismatch" in answer.body:
         return Reason(Code.TARGET_MISSING, f"{place} does not exist any more")

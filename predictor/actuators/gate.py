@@ -17,8 +17,10 @@ from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.guard_probe import GuardProbe
 from predictor.actuators.leases import LeaseTimes, PartitionLeases, new_identity
+from predictor.actuators.server_clock import clock_objection
 from predictor.actuators.switch import Switch
 from predictor.core.cluster import HpaView, TargetKey
+from predictor.core.floor_object import FloorObject
 from predictor.core.reasons import Reason
 
 _REQUEST_TIMEOUT_MAX_S = 3.0
@@ -58,16 +60,18 @@ class ClusterGate:
         guard: GuardProbe | None,
         leases: PartitionLeases,
         partition_of: Callable[[str], int],
+        clock_ahead_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._switch = switch
         self._guard = guard
         self._leases = leases
         self._partition_of = partition_of
-        self._namespaces: dict[TargetKey, str] = {}
+        self._clock_ahead_s = clock_ahead_s
+        self._floors: dict[TargetKey, FloorObject] = {}
 
     async def look(self, hpas: Sequence[HpaView]) -> None:
         """Note where targets lie and the epochs on them; try the guard where that is due."""
-        self._namespaces = {hpa.key: hpa.namespace for hpa in hpas}
+        self._floors = {hpa.key: hpa.floor_object for hpa in hpas}
         for hpa in hpas:
             if hpa.kept.epoch is not None:
                 self._leases.note_seen(self._partition_of(hpa.key.module), hpa.kept.epoch)
@@ -78,9 +82,11 @@ class ClusterGate:
         """The epoch of the module's partition; a route, of no one namespace, has no band to try."""
         if (off := await self._switch.objection()) is not None:
             return off
-        namespace = self._namespaces.get(key)
-        if self._guard is not None and namespace is not None:
-            unguarded = self._guard.objection(namespace)
+        if (skewed := clock_objection(self._clock_ahead_s())) is not None:
+            return skewed
+        floor = self._floors.get(key)
+        if self._guard is not None and floor is not None:
+            unguarded = self._guard.objection(floor.namespace, floor.kind)
             if unguarded is not None:
                 return unguarded
         # Last, for nothing may be waited for between it and the write.
@@ -105,6 +111,8 @@ class GateSettings(msgspec.Struct, frozen=True):
     namespace: str
     group: str
     is_guard_required: bool = True
+    is_clock_compared: bool = True
+    """Not in event time, which is nobody's time of day."""
     times: LeaseTimes = LeaseTimes()
 
 
@@ -127,6 +135,7 @@ class WorkerGate(ClusterGate):
                 times=settings.times,
             ),
             partition_of=partition_of,
+            clock_ahead_s=lambda: fast.clock_ahead_s if settings.is_clock_compared else None,
         )
 
     async def close(self) -> None:

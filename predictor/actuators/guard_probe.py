@@ -1,7 +1,8 @@
 """Whether the server itself refuses a write outside the owner's band: tried, not assumed.
 
 `gate.py` asks. The try is a dry run that is right in everything but the band, on one opted-in HPA
-of each namespace, since a policy may be bound to some namespaces only. It must never write
+of each namespace, since a policy may be bound to some namespaces only; and on one ScaledObject,
+where floors are written to these, for that is another policy. It must never write
 anything, and never take another refusal (no right to patch, an invalid value) for the guard's.
 """
 
@@ -15,22 +16,28 @@ from typing import Any
 import msgspec
 
 from predictor.actuators.connection import APPLY, Connection
-from predictor.actuators.floor_write import floor_body, floor_path
+from predictor.actuators.floor_write import floor_body
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import refusal
 from predictor.core.cluster import FloorIntent, HpaView
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorKind
 from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 
-GUARD_POLICY = "mplp-predictor-hpa"
-"""The ValidatingAdmissionPolicy, which the server names when it denies."""
+GUARD_POLICIES = {
+    HPA_KIND: "mplp-predictor-hpa",
+    SCALED_OBJECT_KIND: "mplp-predictor-scaled-object",
+}
+"""The ValidatingAdmissionPolicy of each kind, which the server names when it denies."""
 PROVEN_AGAIN_S = 300.0
 """A policy can be deleted while the service runs."""
 PROOF_LASTS_S = 900.0
 """A server that cannot be asked again takes no writes either; but not for ever."""
 TRIED_AGAIN_S = 10.0
-MEND = "apply the policies of deploy/guard, or set guard.required: false to act without them"
+MEND = "apply the policies of {}, or set guard.required: false to act without them"
+_FOLDERS = {HPA_KIND: "deploy/guard", SCALED_OBJECT_KIND: "deploy/guard-keda"}
 _AT_ONCE_MAX = 8
+_Place = tuple[str, FloorKind]
 _DRY_RUN = [
     ("dryRun", "All"),
     ("fieldManager", FIELD_MANAGER),
@@ -41,7 +48,7 @@ _REASON = "a dry run outside the band, to see that it is refused"
 
 
 class _Proof(msgspec.Struct):
-    """What is known of one namespace; times by the monotonic clock."""
+    """What is known of one kind in one namespace; times by the monotonic clock."""
 
     tried_at_s: float
     proven_at_s: float | None = None
@@ -56,13 +63,13 @@ class GuardProbe:
     ) -> None:
         self._connection = connection
         self._monotonic = monotonic
-        self._proofs: dict[str, _Proof] = {}
+        self._proofs: dict[_Place, _Proof] = {}
 
-    def objection(self, namespace: str) -> Reason | None:
-        """Why nothing may be written in this namespace, or None."""
-        proof = self._proofs.get(namespace)
+    def objection(self, namespace: str, kind: FloorKind = HPA_KIND) -> Reason | None:
+        """Why no floor may be written to objects of this kind in this namespace, or None."""
+        proof = self._proofs.get((namespace, kind))
         if proof is None:
-            sentence = f"namespace {namespace}: no HPA with a band to try the guard on yet"
+            sentence = f"namespace {namespace}: no {kind.title} with a band to try the guard on yet"
             return Reason(Code.NOT_GUARDED, sentence)
         if proof.proven_at_s is not None:
             age_s = self._monotonic() - proof.proven_at_s
@@ -73,21 +80,21 @@ class GuardProbe:
         return Reason(Code.NOT_GUARDED, f"namespace {namespace}: {proof.objection}")
 
     async def look(self, hpas: Sequence[HpaView]) -> None:
-        """Try the guard where that is due, on the first of a namespace's HPAs that has a band."""
-        first: dict[str, HpaView] = {}
+        """Try the guard where that is due, on the first with a band of each place."""
+        first: dict[_Place, HpaView] = {}
         for hpa in hpas:
             if hpa.opt_in.has_band and not hpa.opt_in.faults:
-                first.setdefault(hpa.namespace, hpa)
+                first.setdefault((hpa.namespace, hpa.floor_object.kind), hpa)
         at_once = asyncio.Semaphore(_AT_ONCE_MAX)
 
         async def one(hpa: HpaView) -> None:
             async with at_once:
                 await self._try(hpa)
 
-        await asyncio.gather(*(one(hpa) for hpa in first.values() if self._is_due(hpa.namespace)))
+        await asyncio.gather(*(one(hpa) for place, hpa in first.items() if self._is_due(place)))
 
-    def _is_due(self, namespace: str) -> bool:
-        proof = self._proofs.get(namespace)
+    def _is_due(self, place: _Place) -> bool:
+        proof = self._proofs.get(place)
         if proof is None:
             return True
         is_proven = proof.proven_at_s is not None and not proof.objection
@@ -95,21 +102,22 @@ class GuardProbe:
         return self._monotonic() - proof.tried_at_s >= gap_s
 
     async def _try(self, hpa: HpaView) -> None:
-        proof = self._proofs.setdefault(hpa.namespace, _Proof(0.0))
+        at = hpa.floor_object
+        proof = self._proofs.setdefault((hpa.namespace, at.kind), _Proof(0.0))
         proof.tried_at_s = self._monotonic()
-        place = f"HPA {hpa.namespace}/{hpa.name}"
-        path = floor_path(hpa.namespace, hpa.name)
         try:
-            answer = await self._connection.patch(path, outside_body(hpa), APPLY, _DRY_RUN)
+            answer = await self._connection.patch(at.path, outside_body(hpa), APPLY, _DRY_RUN)
         except ClusterUnreachable as error:
             proof.objection = f"the guard could not be tried: {error}"
             return
         if answer.ok:
             proof.proven_at_s = None
-            proof.objection = f"the server would take a write outside the band of {place}; {MEND}"
+            mend = MEND.format(_FOLDERS[at.kind])
+            taken = f"the server would take a write outside the band of {at.title}"
+            proof.objection = f"{taken}; {mend}"
             return
-        said = refusal(answer, place).sentence
-        if f"'{GUARD_POLICY}'" in said:
+        said = refusal(answer, at.title).sentence
+        if f"'{GUARD_POLICIES[at.kind]}'" in said:
             proof.proven_at_s, proof.objection = proof.tried_at_s, ""
         elif answer.status not in (404, 409):
             proof.proven_at_s = None
@@ -122,6 +130,7 @@ def outside_body(hpa: HpaView) -> dict[str, Any]:
     Above the ceiling where maxReplicas and a step allow it, else below the floor; a band that is
     all that the API takes is tried by another maxReplicas.
     """
+    at = hpa.floor_object
     floor, ceiling = hpa.opt_in.floor or 1, hpa.opt_in.ceiling or 1
     above_fits = ceiling < min(hpa.max_replicas, hpa.min_replicas + 1)
     wanted = ceiling + 1 if above_fits else floor - 1
@@ -139,10 +148,11 @@ def outside_body(hpa: HpaView) -> dict[str, Any]:
             until_s=4_000_000_000.0,
             reason=_REASON,
             epoch=hpa.kept.epoch or 0,
-        )
+        ),
+        at,
     )
-    # The HPA's own controller writes all the time, and no decision hangs on its version here.
+    # Its own controller writes all the time, and no decision hangs on its version here.
     del body["metadata"]["resourceVersion"]
     if not fits:
-        body["spec"]["maxReplicas"] = hpa.max_replicas + 1
+        body["spec"][at.kind.maximum] = hpa.max_replicas + 1
     return body

@@ -23,6 +23,7 @@ from predictor.actuators.ownership import (
 )
 from predictor.actuators.pod_trouble import cut, deployment_trouble
 from predictor.actuators.quantity import parse_quantity
+from predictor.actuators.scaled_object import ScaledHpa
 from predictor.core.cluster import HpaView, MetricTarget
 from predictor.core.opt_in import FIELD_MANAGER, FLOOR, OptIn, read_kept_state, read_opt_in
 from predictor.core.other_controllers import (
@@ -125,6 +126,7 @@ def _view(
         metrics_failing=_metrics_failing(hpa),
         blocked=deployment_trouble(deployment),
         template=_template(deployment),
+        scaled_object="" if facts.scaled_object is None else facts.scaled_object.name,
     )
 
 
@@ -135,6 +137,7 @@ def _control_facts(
     vertical: tuple[VerticalAutoscaler, ...],
 ) -> ControlFacts:
     metadata, reference = hpa.metadata, hpa.spec.scale_target_ref
+    scaled = hpa if isinstance(hpa, ScaledHpa) else None
     return ControlFacts(
         namespace=metadata.namespace,
         name=metadata.name,
@@ -152,10 +155,12 @@ def _control_facts(
         target_kind=reference.kind,
         target_name=reference.name,
         target_replicas=deployment.spec.replicas,
-        replicas_min=hpa.spec.min_replicas,
+        replicas_min=hpa.spec.min_replicas if scaled is None else scaled.made_with,
         siblings=tuple(siblings),
         vertical_autoscalers=vertical,
         metrics=tuple(_metrics(hpa)),
+        patches_scaled_objects=scaled is not None,
+        scaled_object=None if scaled is None else scaled.scaled_object,
     )
 
 
@@ -165,7 +170,7 @@ def _control(hpa: Hpa, facts: ControlFacts, owners: Sequence[str]) -> Verdict:
     if holding(hpa.metadata.managed_fields) is not Holding.TAKEN:
         return verdict
     taken_by = foreign_owner(owners) or "nobody that was recorded"
-    sentence = taken_sentence(facts.namespace, facts.name, taken_by, hpa.spec.min_replicas)
+    sentence = taken_sentence(hpa.floor_object, taken_by, hpa.spec.min_replicas)
     others = () if verdict.held_back is None else (verdict.held_back,)
     return Verdict(Reason(Code.CONFLICT, sentence), (*others, *verdict.notes))
 

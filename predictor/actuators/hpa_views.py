@@ -86,7 +86,7 @@ class HpaViews:
         if written is None or not is_older(view.resource_version, written):
             return view
         sentence = (
-            f"HPA {view.namespace}/{view.name} was read at version {view.resource_version}, older"
+            f"{view.floor_object.title} was read at version {view.resource_version}, older"
             f" than {written}, which we wrote; nothing is decided until the read has caught up"
         )
         return msgspec.structs.replace(view, held_back=Reason(Code.STALE_READ, sentence))

@@ -1,8 +1,9 @@
 """The real cluster: HPAs, Deployments and VirtualServices over the Kubernetes API.
 
 `predictor/service.py` calls it through the port. It reads HPAs and Deployments by watch and routes
-at each observation, and writes exactly two things: `spec.minReplicas` with our own annotations by
-server-side apply, and a default route's weights by JSON Patch. It must never create or delete an
+at each observation, and writes exactly two things: `spec.minReplicas` (of an HPA that KEDA makes,
+its ScaledObject's `spec.minReplicaCount`) with our own annotations by server-side apply, and a
+default route's weights by JSON Patch. It must never create or delete an
 object, repeat a write by itself, or raise for what the cluster answers.
 
 Server-side apply because it alone records who owns a field. At adoption the owner's manager holds
@@ -23,13 +24,14 @@ from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, Rou
 from predictor.actuators.connection import APPLY, JSON_PATCH, Answer, Connection
 from predictor.actuators.discovery import discovered
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
-from predictor.actuators.floor_write import floor_body, floor_path, floor_query, floor_refusal
+from predictor.actuators.floor_write import floor_body, floor_query, floor_refusal
 from predictor.actuators.hpa_views import HpaViews
 from predictor.actuators.objects import Hpa
 from predictor.actuators.ownership import Holding, floor_owners, foreign_owner, holding
 from predictor.actuators.pending_pods import PendingPods
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import patch_refusal
+from predictor.actuators.scaled_object import ScaledHpa
 from predictor.actuators.vertical_autoscalers import VerticalAutoscalers
 from predictor.actuators.virtual_service import Routing, read_route, weight_patch
 from predictor.actuators.watched_scenes import WatchedScenes
@@ -45,6 +47,7 @@ from predictor.core.cluster import (
     TargetKey,
     WeightIntent,
 )
+from predictor.core.floor_object import SCALED_OBJECT_KIND, FloorObject
 from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 
@@ -108,18 +111,17 @@ class KubernetesCluster:
             return NotApplied(Reason(Code.UNREACHABLE, f"{place} has not been read yet"))
         hpa = self._scenes.hpa(intent.namespace, intent.name)
         seen = None if hpa is None else _seen(hpa)
-        objection = floor_objection(intent, seen) or await self._budgeted(place)
+        objection = _unread(hpa) or floor_objection(intent, seen) or await self._budgeted(place)
         if hpa is None or seen is None or objection is not None:
             return NotApplied(objection or Reason(Code.TARGET_MISSING, place))
-        query = floor_query(intent, hpa)
-        path = floor_path(intent.namespace, intent.name)
+        query, at = floor_query(intent, hpa), hpa.floor_object
         try:
-            written = await self._connection.patch(path, floor_body(intent), APPLY, query)
+            written = await self._connection.patch(at.path, floor_body(intent, at), APPLY, query)
         except ClusterUnreachable as error:
-            return NotApplied(Reason(Code.UNREACHABLE, f"{place}: {error}"))
+            return NotApplied(Reason(Code.UNREACHABLE, f"{at.title}: {error}"))
         if not written.ok:
-            return NotApplied(await self._refused(written, intent))
-        return self._wrote(written, intent)
+            return NotApplied(await self._refused(written, intent, at))
+        return self._wrote(written, intent, at)
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
         """Read the VirtualService again and patch the weights alone, if nothing has moved."""
@@ -198,31 +200,38 @@ class KubernetesCluster:
             await asyncio.sleep(wait_s)
         return None
 
-    async def _refused(self, written: Answer, intent: FloorIntent) -> Reason:
+    async def _refused(self, written: Answer, intent: FloorIntent, at: FloorObject) -> Reason:
         """Why the floor was not taken; a conflict is looked at, for it names a person or a tool."""
-        reason = floor_refusal(written, intent)
+        reason = floor_refusal(written, intent, at)
         if reason.code is not Code.CONFLICT:
             return reason
         try:
-            answer = await self._connection.get(floor_path(intent.namespace, intent.name))
+            answer = await self._connection.get(at.path)
             if not answer.ok:
                 return reason
-            now = msgspec.json.decode(answer.body, type=Hpa)
+            self._scenes.heard_of(at, answer.body)
         except (ClusterUnreachable, msgspec.MsgspecError):
             return reason
-        self._scenes.heard_of(now)
-        return floor_refusal(written, intent, now)
+        now = self._scenes.hpa(intent.namespace, intent.name)
+        return floor_refusal(written, intent, at, now)
 
-    def _wrote(self, written: Answer, intent: FloorIntent) -> Applied:
+    def _wrote(self, written: Answer, intent: FloorIntent, at: FloorObject) -> Applied:
         """Keep what the server made of it: the watch tells it a moment later."""
         applied = _applied(written)
         self._views.wrote(intent.uid, applied.resource_version)
-        self._scenes.heard_of(msgspec.json.decode(written.body, type=Hpa))
+        self._scenes.heard_of(at, written.body)
         return applied
 
 
+def _unread(hpa: Hpa | None) -> Reason | None:
+    unread = hpa.scaled_object.unread if isinstance(hpa, ScaledHpa) else ""
+    if hpa is None or not unread:
+        return None
+    return Reason(Code.SCALED_OBJECT, f"{hpa.floor_object.title}, {unread}")
+
+
 def _seen(hpa: Hpa) -> FloorSeen:
-    metadata = hpa.metadata
+    metadata, at = hpa.metadata, hpa.floor_object
     taken = holding(metadata.managed_fields) is Holding.TAKEN
     taken_by = foreign_owner(floor_owners(metadata.managed_fields)) or "somebody"
     return FloorSeen(
@@ -231,6 +240,7 @@ def _seen(hpa: Hpa) -> FloorSeen:
         replicas_min=hpa.spec.min_replicas,
         replicas_max=hpa.spec.max_replicas,
         taken_by=taken_by if taken else None,
+        scaled_object=at.name if at.kind == SCALED_OBJECT_KIND else "",
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from predictor.actuators.ownership import ManagedFields
+from predictor.core.floor_object import FloorObject
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
@@ -95,7 +96,9 @@ class Reference(Wire, frozen=True):
     name: str
 
 
-class _HpaSpec(Wire, frozen=True):
+class HpaSpec(Wire, frozen=True):
+    """What an HPA scales, between which bounds and by what."""
+
     scale_target_ref: Reference
     max_replicas: int
     min_replicas: int = 1
@@ -120,8 +123,13 @@ class Hpa(Wire, frozen=True):
     """A HorizontalPodAutoscaler of `autoscaling/v2`."""
 
     metadata: Metadata
-    spec: _HpaSpec
+    spec: HpaSpec
     status: _HpaStatus = _HpaStatus()
+
+    @property
+    def floor_object(self) -> FloorObject:
+        """Whose field its floor is: its own."""
+        return FloorObject(self.metadata.namespace, self.metadata.name)
 
 
 class _Resources(Wire, frozen=True):

@@ -1,4 +1,4 @@
-"""Who owns `spec.minReplicas`, and whether we may take it.
+"""Who owns a floor (`spec.minReplicas`, or a ScaledObject's `spec.minReplicaCount`), and who may.
 
 `hpa_reader.py` reads it for the view, `kubernetes.py` asks before every write. The rule: the field
 is taken by force once, when we have never held it; what was taken from us afterwards is a person's
@@ -17,9 +17,10 @@ from collections.abc import Sequence
 import msgspec
 
 from predictor.actuators.bounded_memory import BoundedMemory
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
 from predictor.core.opt_in import EPOCH, FIELD_MANAGER, REASON, STATE_DOMAIN, UNTIL
 
-_MINIMUM = "f:minReplicas"
+_MINIMA = {f"f:{kind.minimum}" for kind in (HPA_KIND, SCALED_OBJECT_KIND)}
 _OURS = f"f:{STATE_DOMAIN}/"
 _Fields = dict[str, object]
 
@@ -58,8 +59,8 @@ class Holding(enum.Enum):
 
 
 def floor_owners(managed_fields: Sequence[ManagedFields]) -> tuple[str, ...]:
-    """The managers of `f:minReplicas` in the object's own order; several hold the same value."""
-    owners = [one.manager for one in managed_fields if _MINIMUM in one.fields_v1.spec]
+    """The managers of the floor in the object's own order; several hold the same value."""
+    owners = [one.manager for one in managed_fields if not _MINIMA.isdisjoint(one.fields_v1.spec)]
     return tuple(dict.fromkeys(owners))
 
 
@@ -86,13 +87,13 @@ def holding(managed_fields: Sequence[ManagedFields]) -> Holding:
     return Holding.TAKEN if wrote else Holding.NEVER
 
 
-def taken_sentence(namespace: str, name: str, taken_by: str, replicas_min: int | None) -> str:
+def taken_sentence(at: FloorObject, taken_by: str, replicas_min: int | None) -> str:
     """What a person reads where somebody took the floor from us, with what ends it."""
     value = "" if replicas_min is None else f" to {replicas_min}"
     forget = " ".join(f"{one}-" for one in (EPOCH, UNTIL, REASON))
     return (
-        f"HPA {namespace}/{name}: {taken_by} set minReplicas{value} after us, and it stays theirs;"
-        f" to let us adopt it anew: kubectl annotate hpa {name} -n {namespace} {forget}"
+        f"{at.title}: {taken_by} set {at.kind.minimum}{value} after us, and it stays theirs;"
+        f" to let us adopt it anew: kubectl annotate {at.for_kubectl} {forget}"
     )
 
 

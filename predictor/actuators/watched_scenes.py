@@ -1,4 +1,4 @@
-"""HPAs and Deployments of every place that is ours, kept by watches.
+"""HPAs, Deployments and ScaledObjects of every place that is ours, kept by watches.
 
 `kubernetes.py` starts it with the first observation, asks it for a namespace's scene at each tick,
 and ends it. It must never wait for a server without a bound, or show a place of which nothing was
@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from predictor.actuators.backoff import Backoff
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import ASKED_AGAIN, Connection
@@ -19,13 +21,18 @@ from predictor.actuators.hpa_reader import NamespaceScene
 from predictor.actuators.object_store import Item
 from predictor.actuators.objects import Deployment, Hpa
 from predictor.actuators.reflector import Reflector
+from predictor.actuators.scaled_object import ScaledHpas, ScaledObject
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
 from predictor.core.reasons import Code, Reason
 
-_HPAS = "/apis/autoscaling/v2{}/horizontalpodautoscalers"
 _DEPLOYMENTS = "/apis/apps/v1{}/deployments"
+_UNREAD = "which cannot be read: {}; apply deploy/keda, or set kubernetes.keda: refuse"
 # A first list has two requests' time: the connection is made, too.
 _FIRST_LIST_TIMEOUTS = 2.0
 NOTHING = NamespaceScene({}, {}, {})
+
+
+_Reflector = Reflector[Hpa] | Reflector[Deployment] | Reflector[ScaledObject]
 
 
 @dataclass(slots=True)
@@ -34,20 +41,35 @@ class _Place:
 
     hpas: Reflector[Hpa]
     deployments: Reflector[Deployment]
-    revisions: tuple[int, int] = (-1, -1)
+    scaled_objects: Reflector[ScaledObject] | None
+    scaled_hpas: ScaledHpas | None
+    unread: str = ""
+    """Why ScaledObjects are not known right now."""
+    seen: tuple[int, int, int, str] = (-1, -1, -1, "")
     scenes: dict[str, NamespaceScene] = field(default_factory=dict)
 
+    @property
+    def reflectors(self) -> tuple[_Reflector, ...]:
+        needed: tuple[_Reflector, ...] = (self.hpas, self.deployments)
+        return needed if self.scaled_objects is None else (*needed, self.scaled_objects)
+
+    def whole(self, hpa: Hpa) -> Hpa:
+        """With what its ScaledObject says, where floors are written there."""
+        return hpa if self.scaled_hpas is None else self.scaled_hpas.of(hpa, self.unread)
+
     def scene(self, namespace: str) -> NamespaceScene:
-        revisions = (self.hpas.store.revision, self.deployments.store.revision)
-        if revisions != self.revisions:
-            self.revisions, self.scenes = revisions, self._divided()
+        scaled = 0 if self.scaled_objects is None else self.scaled_objects.store.revision
+        hpas, deployments = self.hpas.store.revision, self.deployments.store.revision
+        seen = (hpas, deployments, scaled, self.unread)
+        if seen != self.seen:
+            self.seen, self.scenes = seen, self._divided()
         return self.scenes.get(namespace, NOTHING)
 
     def _divided(self) -> dict[str, NamespaceScene]:
         hpas: dict[str, list[Hpa]] = {}
         deployments: dict[str, list[Deployment]] = {}
         for hpa in self.hpas.store:
-            hpas.setdefault(hpa.metadata.namespace, []).append(hpa)
+            hpas.setdefault(hpa.metadata.namespace, []).append(self.whole(hpa))
         for one in self.deployments.store:
             deployments.setdefault(one.metadata.namespace, []).append(one)
         return {
@@ -57,7 +79,7 @@ class _Place:
 
 
 class WatchedScenes:
-    """Two reflectors for each watched namespace, or two for the whole cluster."""
+    """A reflector of each kind for each watched namespace, or for the whole cluster."""
 
     def __init__(self, settings: ClusterSettings, connection: Connection) -> None:
         self._settings = settings
@@ -78,7 +100,13 @@ class WatchedScenes:
                 await asyncio.wait_for(asyncio.gather(*waiting), limit_s)
 
     def problems(self) -> dict[str, Reason | None]:
-        """Each watched namespace ("" for the whole cluster) with why nothing is known of it."""
+        """Each watched namespace ("" for the whole cluster) with why nothing is known of it.
+
+        ScaledObjects that cannot be read are no such problem: only HPAs made from them are left
+        alone, with that reason.
+        """
+        for place in self._places.values():
+            place.unread = self._unread(place.scaled_objects)
         return {
             name: self._problem(place.hpas) or self._problem(place.deployments)
             for name, place in self._places.items()
@@ -96,7 +124,7 @@ class WatchedScenes:
     def hpas(self) -> Iterator[Hpa]:
         """Every HPA that is known."""
         for place in self._places.values():
-            yield from place.hpas.store
+            yield from map(place.whole, place.hpas.store)
 
     def was_synced(self, namespace: str) -> bool:
         """Whether the namespace's HPAs have ever been listed."""
@@ -106,13 +134,21 @@ class WatchedScenes:
     def hpa(self, namespace: str, name: str) -> Hpa | None:
         """The HPA as last heard of."""
         place = self._at(namespace)
-        return None if place is None else place.hpas.store.get(namespace, name)
+        found = None if place is None else place.hpas.store.get(namespace, name)
+        return None if place is None or found is None else place.whole(found)
 
-    def heard_of(self, hpa: Hpa) -> None:
-        """What the server answered about one HPA, to a write of ours or a look."""
-        place = self._at(hpa.metadata.namespace)
-        if place is not None:
-            place.hpas.store.put(hpa)
+    def heard_of(self, at: FloorObject, body: bytes) -> None:
+        """What the server answered about one of them, to a write of ours or a look.
+
+        Raises `msgspec.MsgspecError` where that is no such object.
+        """
+        place = self._at(at.namespace)
+        if place is None:
+            return
+        if at.kind == HPA_KIND:
+            place.hpas.store.put(msgspec.json.decode(body, type=Hpa))
+        elif place.scaled_objects is not None:
+            place.scaled_objects.store.put(msgspec.json.decode(body, type=ScaledObject))
 
     async def close(self) -> None:
         """End the watches."""
@@ -121,18 +157,20 @@ class WatchedScenes:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _reflectors(self) -> list[Reflector[Hpa] | Reflector[Deployment]]:
-        return [one for place in self._places.values() for one in (place.hpas, place.deployments)]
+    def _reflectors(self) -> list[_Reflector]:
+        return [one for place in self._places.values() for one in place.reflectors]
 
     def _at(self, namespace: str) -> _Place | None:
         return self._places.get(self.place_of(namespace))
 
     def _place(self, namespace: str) -> _Place:
         within = f"/namespaces/{namespace}" if namespace else ""
-        return _Place(
-            self._reflector(_HPAS.format(within), Hpa),
-            self._reflector(_DEPLOYMENTS.format(within), Deployment),
-        )
+        hpas = self._reflector(HPA_KIND.path(namespace), Hpa)
+        deployments = self._reflector(_DEPLOYMENTS.format(within), Deployment)
+        if not self._settings.patches_scaled_objects:
+            return _Place(hpas, deployments, None, None)
+        scaled_objects = self._reflector(SCALED_OBJECT_KIND.path(namespace), ScaledObject)
+        return _Place(hpas, deployments, scaled_objects, ScaledHpas(scaled_objects.store.get))
 
     def _reflector(self, path: str, kind: type[Item]) -> Reflector[Item]:
         settings = self._settings
@@ -145,7 +183,14 @@ class WatchedScenes:
             backoff=Backoff(settings.retry_delay_s, settings.retry_delay_max_s),
         )
 
-    def _problem(self, one: Reflector[Hpa] | Reflector[Deployment]) -> Reason | None:
+    def _unread(self, one: Reflector[ScaledObject] | None) -> str:
+        """The same words as long as it is so: views are made anew when they change."""
+        if one is None or self._problem(one) is None:
+            return ""
+        why = one.failure.sentence if one.failure else f"{one.path} is not answered"
+        return _UNREAD.format(why)
+
+    def _problem(self, one: _Reflector) -> Reason | None:
         """Why its objects are not to be relied on: never listed, forbidden, or long cut off."""
         failure = one.failure or Reason(Code.UNREACHABLE, f"{one.path} is not answered")
         again = f"{ASKED_AGAIN} in {one.wait_s:.1f} s"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from predictor.check.finding import Fault, Finding, Severity
 from predictor.check.scene import Scene
+from predictor.core.floor_object import SCALED_OBJECT_KIND
 from predictor.core.reasons import Code
 
 CLOCK_SKEW_S_MAX = 2.0
@@ -24,13 +25,14 @@ def rights(scene: Scene) -> Iterator[Finding]:
             missing.setdefault(key, []).append(one.name)
     for (namespace, verb, resource), names in missing.items():
         which = ", ".join(filter(None, names))
+        folder = "keda" if resource.endswith(SCALED_OBJECT_KIND.group) else "base"
         sentence = f"{scene.live.whose_rights} may not {verb} {resource} {which}".strip()
         yield Finding(
             Severity.ERROR,
             Fault.RIGHT_MISSING,
             f"Namespace {namespace}",
             sentence,
-            "kubectl apply -k deploy/base, with this namespace in its Roles",
+            f"kubectl apply -k deploy/{folder}, with this namespace in its Roles",
         )
 
 
@@ -46,6 +48,16 @@ def guard(scene: Scene) -> Iterator[Finding]:
             "kubectl apply -k deploy/guard"
             + ("; until then the service stays in shadow" if is_required else ""),
         )
+    if scene.live is not None and scene.live.has_keda_guard is False:
+        made = [hpa for hpa in scene.checked if hpa.made_from is not None]
+        if made:
+            yield Finding(
+                Severity.ERROR if scene.settings.guard.required else Severity.WARNING,
+                Code.NOT_GUARDED,
+                "cluster",
+                "no ValidatingAdmissionPolicy holds floors on ScaledObjects inside the band",
+                "kubectl apply -k deploy/guard-keda",
+            )
 
 
 def switch(scene: Scene) -> Iterator[Finding]:

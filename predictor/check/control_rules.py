@@ -15,17 +15,21 @@ from predictor.check.metric_specs import metric_specs
 from predictor.check.patches import patch_of
 from predictor.check.scene import Hpa, Scene, SceneObject
 from predictor.core.cluster import MetricTarget
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND
 from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.other_controllers import (
     ControlFacts,
     FloorManager,
-    OwnerReference,
+    ScaledObjectFacts,
     VerticalAutoscaler,
     foreign_control,
+    paused_by,
+    scaled_object_name,
 )
 from predictor.core.reasons import Code, Reason
 
 _MIN_REPLICAS = "/spec/minReplicas"
+_MINIMA = {f"f:{kind.minimum}" for kind in (HPA_KIND, SCALED_OBJECT_KIND)}
 _RESPECTED = "RespectIgnoreDifferences=true"
 _HPA = "HorizontalPodAutoscaler"
 
@@ -49,14 +53,15 @@ def control_facts(hpa: Hpa, scene: Scene) -> ControlFacts:
     """What the scene knows of one HPA, as the core asks for it."""
     kind, name = hpa.target
     workload = scene.workload(hpa)
+    whole_labels = {**hpa.of.labels, **hpa.floor.labels}
     metrics = (MetricTarget(one.kind, one.name, one.target_type, 0.0) for one in metric_specs(hpa))
     return ControlFacts(
         namespace=hpa.of.namespace,
         name=hpa.of.name,
-        labels=hpa.of.labels,
-        annotations=hpa.of.annotations,
-        owners=_owners(hpa.of),
-        floor_managers=tuple(_floor_managers(hpa.of)),
+        labels=whole_labels,
+        annotations=hpa.floor.annotations,
+        owners=tuple(dict.fromkeys([*hpa.of.owners, *hpa.floor.owners])),
+        floor_managers=tuple(_floor_managers(hpa.floor)),
         target_kind=kind,
         target_name=name,
         target_replicas=None if workload is None else whole(workload.body, "spec", "replicas"),
@@ -64,7 +69,20 @@ def control_facts(hpa: Hpa, scene: Scene) -> ControlFacts:
         siblings=scene.siblings(hpa),
         vertical_autoscalers=tuple(_vertical(one) for one in scene.vertical_autoscalers(hpa)),
         metrics=tuple(metrics),
+        patches_scaled_objects=scene.patches_scaled_objects,
+        scaled_object=_scaled_object(hpa, scene),
     )
+
+
+def _scaled_object(hpa: Hpa, scene: Scene) -> ScaledObjectFacts | None:
+    """The ScaledObject to which the floor is written, if that is so."""
+    name = scaled_object_name(hpa.of.owners, hpa.of.labels)
+    if name is None or not scene.patches_scaled_objects:
+        return None
+    if hpa.made_from is None:
+        return ScaledObjectFacts(name, "which was not read; read it too")
+    count = whole(hpa.made_from.body, "spec", "minReplicaCount")
+    return ScaledObjectFacts(name, "", count or 0, paused_by(hpa.made_from.annotations))
 
 
 def vertical_mode(one: SceneObject) -> str:
@@ -142,21 +160,9 @@ def _finding(severity: Severity, reason: Reason, hpa: Hpa, scene: Scene) -> Find
     return Finding(severity, reason.code, hpa.of.title, fact, mend, hpa.of.place, patch)
 
 
-def _owners(one: SceneObject) -> tuple[OwnerReference, ...]:
-    return tuple(
-        OwnerReference(
-            text(owner, "kind"),
-            text(owner, "apiVersion"),
-            text(owner, "name"),
-            owner.get("controller") is True,
-        )
-        for owner in entries(one.body, "metadata", "ownerReferences")
-    )
-
-
 def _floor_managers(one: SceneObject) -> Iterator[FloorManager]:
     for entry in entries(one.body, "metadata", "managedFields"):
-        if "f:minReplicas" in mapping(entry, "fieldsV1", "f:spec"):
+        if not _MINIMA.isdisjoint(mapping(entry, "fieldsV1", "f:spec")):
             yield FloorManager(text(entry, "manager"), text(entry, "operation"))
 
 

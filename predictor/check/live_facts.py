@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -16,10 +15,12 @@ import msgspec
 from predictor.actuators.connection import Answer, Connection
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import refusal
+from predictor.actuators.server_clock import clock_ahead_s
 from predictor.actuators.switch import OFF_KEY, SWITCH, switch_path
 from predictor.check.fields import entries, text, texts, value
 from predictor.check.live_source import Cluster, ClusterReader, objects, served_versions
 from predictor.check.scene import Hpa, LiveFacts, MetricsApi, Right, Scene
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorKind
 from predictor.core.opt_in import CEILING, FLOOR
 from predictor.settings import Settings
 
@@ -47,10 +48,10 @@ async def read_cluster(
     version = await connection.get("/version")
     ahead_s = clock_ahead_s(version.date, wall_s())
     reader = ClusterReader(connection)
-    served, apis, guard, off = await asyncio.gather(
+    served, apis, guards, off = await asyncio.gather(
         served_versions(reader),
         _metrics_apis(reader),
-        _guard(reader, account),
+        _guards(reader, account),
         reader.body(switch_path(settings.kubernetes.namespace)),
     )
     found = await objects(reader, served, namespaces)
@@ -59,22 +60,14 @@ async def read_cluster(
     facts = LiveFacts(
         served=served,
         metrics_apis=apis,
-        has_guard=guard,
+        has_guard=guards[HPA_KIND],
+        has_keda_guard=guards[SCALED_OBJECT_KIND],
         switched_off=text(off, "data", OFF_KEY) or None,
         rights=rights,
         whose_rights=who,
         clock_ahead_s=ahead_s,
     )
     return Cluster(found, facts, reader.unread)
-
-
-def clock_ahead_s(date: str, now_s: float) -> float | None:
-    """How far `now_s` is ahead of a Date header, which is cut to the second; None without one."""
-    try:
-        at = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return None if at.tzinfo is None else now_s - (at.timestamp() + 0.5)
 
 
 async def _metrics_apis(reader: ClusterReader) -> Mapping[str, MetricsApi] | None:
@@ -103,30 +96,28 @@ async def _metrics_api(reader: ClusterReader, service: Mapping[str, Any], path: 
     return MetricsApi(True, "", frozenset(name.partition("/")[2] for name in names if "/" in name))
 
 
-async def _guard(reader: ClusterReader, account: str) -> bool | None:
+async def _guards(reader: ClusterReader, account: str) -> dict[FloorKind, bool | None]:
     """Whether a bound policy holds this account inside the owner's band; None if it is hidden."""
+    kinds = (HPA_KIND, SCALED_OBJECT_KIND)
     policies = await reader.listing(f"{_ADMISSION}/validatingadmissionpolicies")
     bindings = await reader.listing(f"{_ADMISSION}/validatingadmissionpolicybindings")
     if policies is None or bindings is None:
-        return None
-    guards = {
-        text(one, "metadata", "name")
-        for one in policies
-        if _holds_the_band(value(one, "spec"), account)
-    }
-    return any(
-        text(one, "spec", "policyName") in guards
-        and "Deny" in texts(one, "spec", "validationActions")
+        return dict.fromkeys(kinds)
+    denying = {
+        text(one, "spec", "policyName")
         for one in bindings
-    )
+        if "Deny" in texts(one, "spec", "validationActions")
+    }
+    bound = [value(one, "spec") for one in policies if text(one, "metadata", "name") in denying]
+    return {kind: any(_holds_the_band(one, account, kind) for one in bound) for kind in kinds}
 
 
-def _holds_the_band(spec: object, account: str) -> bool:
+def _holds_the_band(spec: object, account: str, kind: FloorKind) -> bool:
     """By what it reads, for its owner may have renamed it; the server's refusal is the proof, and
     the service tries that before it acts."""
     written = msgspec.json.encode(spec).decode()
     is_ours = account.replace("/", ":") in written or not value(spec, "matchConditions")
-    return is_ours and all(word in written for word in (FLOOR, CEILING, _HPAS))
+    return is_ours and all(word in written for word in (FLOOR, CEILING, f'"{kind.plural}"'))
 
 
 async def _rights(
@@ -164,9 +155,13 @@ def _wanted(checked: Sequence[Hpa], settings: Settings) -> list[dict[str, str]]:
         ):
             wanted += [_attributes(namespace, group, resource, verb) for verb in ("list", "watch")]
         wanted.append(_attributes(namespace, "", "pods", "list"))
+        if settings.kubernetes.keda == "patch":
+            group, resource = SCALED_OBJECT_KIND.group, SCALED_OBJECT_KIND.plural
+            wanted += [_attributes(namespace, group, resource, verb) for verb in ("list", "watch")]
     for hpa in checked[:_HPAS_ASKED_MAX]:
-        one = _attributes(hpa.of.namespace, "autoscaling", _HPAS, "patch")
-        wanted.append({**one, "name": hpa.of.name})
+        at = hpa.floor_object
+        one = _attributes(at.namespace, at.kind.group, at.kind.plural, "patch")
+        wanted.append({**one, "name": at.name})
     for route in settings.routes.values():
         for verb in ("get", "patch"):
             one = _attributes(route.namespace, "networking.istio.io", "virtualservices", verb)

@@ -49,7 +49,7 @@ def no_targets(scene: Scene) -> Iterator[Finding]:
 def unreadable_annotations(scene: Scene) -> Iterator[Finding]:
     """Annotations that cannot be read: nothing is allowed by a guess."""
     for hpa in scene.checked:
-        for fault in read_opt_in(hpa.of.annotations).faults:
+        for fault in read_opt_in(hpa.floor.annotations).faults:
             mend = "correct or remove it"
             yield _finding(Severity.ERROR, Code.ANNOTATION_UNREADABLE, hpa, fault, mend)
 
@@ -57,8 +57,8 @@ def unreadable_annotations(scene: Scene) -> Iterator[Finding]:
 def bands(scene: Scene) -> Iterator[Finding]:
     """HPAs whose owner has not drawn the band: they are recorded and never changed."""
     for hpa in scene.checked:
-        opt_in = read_opt_in(hpa.of.annotations)
-        missing = [name for name in (FLOOR, CEILING) if name not in hpa.of.annotations]
+        opt_in = read_opt_in(hpa.floor.annotations)
+        missing = [name for name in (FLOOR, CEILING) if name not in hpa.floor.annotations]
         if opt_in.mode is Mode.PAUSED:
             sentence = "its owner paused it: a floor of ours is released, nothing else is done"
             yield _finding(Severity.NOTE, Code.PAUSED, hpa, sentence, "")
@@ -76,25 +76,26 @@ def baselines(scene: Scene) -> Iterator[Finding]:
     for hpa in scene.checked:
         module = scene.module_of(hpa)
         is_configured = module is not None and scene.policy_of(hpa).replicas_min is not None
-        if FLOOR in hpa.of.annotations or {*floor_managers(hpa.of)} != {FIELD_MANAGER}:
+        if FLOOR in hpa.floor.annotations or {*floor_managers(hpa.floor)} != {FIELD_MANAGER}:
             continue
         severity = Severity.WARNING if is_configured else Severity.ERROR
-        sentence = f"minReplicas {hpa.replicas_min} is ours, and no {FLOOR} says the owner's own"
-        mend = f"annotate {FLOOR} with the minReplicas that the owner means"
+        minimum = hpa.floor_object.kind.minimum
+        sentence = f"{minimum} {hpa.replicas_min} is ours, and no {FLOOR} says the owner's own"
+        mend = f"annotate {FLOOR} with the {minimum} that the owner means"
         yield _finding(severity, Code.BASELINE_UNKNOWN, hpa, sentence, mend)
 
 
 def takeovers(scene: Scene) -> Iterator[Finding]:
     """HPAs whose floor another manager set after us: it stays theirs until they let us forget."""
     for hpa in scene.checked:
-        entry = value(hpa.of.body, "metadata", "managedFields")
+        entry = value(hpa.floor.body, "metadata", "managedFields")
         try:
             recorded = msgspec.convert(entry or (), tuple[ManagedFields, ...])
         except msgspec.ValidationError:
             continue
         if holding(recorded) is Holding.TAKEN:
             taker = foreign_owner(floor_owners(recorded)) or "nobody that was recorded"
-            told = taken_sentence(hpa.of.namespace, hpa.of.name, taker, hpa.replicas_min)
+            told = taken_sentence(hpa.floor_object, taker, hpa.replicas_min)
             sentence, _, mend = told.partition("; ")
             yield _finding(Severity.ERROR, Code.CONFLICT, hpa, sentence, mend)
 
@@ -102,7 +103,7 @@ def takeovers(scene: Scene) -> Iterator[Finding]:
 def bounds(scene: Scene) -> Iterator[Finding]:
     """A band that maxReplicas cuts off."""
     for hpa in scene.checked:
-        opt_in, most = read_opt_in(hpa.of.annotations), hpa.replicas_max
+        opt_in, most = read_opt_in(hpa.floor.annotations), hpa.replicas_max
         if most is None:
             continue
         if opt_in.floor is not None and opt_in.floor > most:
@@ -112,7 +113,7 @@ def bounds(scene: Scene) -> Iterator[Finding]:
         elif opt_in.ceiling is not None and opt_in.ceiling > most:
             sentence = f"{CEILING} is {opt_in.ceiling}, maxReplicas {most} binds before it"
             mend = f"set it to {most}, or raise maxReplicas"
-            patch = patch_of(hpa.of, annotations={CEILING: str(most)})
+            patch = patch_of(hpa.floor, annotations={CEILING: str(most)})
             code = Fault.ABOVE_MAX_REPLICAS
             yield _finding(Severity.WARNING, code, hpa, sentence, mend, patch=patch)
 
@@ -136,13 +137,13 @@ def _band_patch(hpa: Hpa, missing: list[str]) -> Patch | None:
     least, most = hpa.replicas_min, hpa.replicas_max
     if least is None or most is None or not 1 <= least <= most or hpa.target[0] != "Deployment":
         return None
-    if FIELD_MANAGER in floor_managers(hpa.of):
+    if FIELD_MANAGER in floor_managers(hpa.floor):
         return None
     proposed = {FLOOR: str(least), CEILING: str(most)}
     written = {name: proposed[name] for name in missing}
-    if MODE not in hpa.of.annotations:
+    if MODE not in hpa.floor.annotations:
         written[MODE] = Mode.SHADOW.value
-    return patch_of(hpa.of, annotations=written)
+    return patch_of(hpa.floor, annotations=written)
 
 
 def _finding(
@@ -154,4 +155,4 @@ def _finding(
     *,
     patch: Patch | None = None,
 ) -> Finding:
-    return Finding(severity, code, hpa.of.title, sentence, mend, hpa.of.place, patch)
+    return Finding(severity, code, hpa.floor.title, sentence, mend, hpa.floor.place, patch)

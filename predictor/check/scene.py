@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from predictor.check.fields import mapping, strings, text, whole
+from predictor.check.fields import entries, mapping, strings, text, whole
+from predictor.core.floor_object import FloorObject, floor_object
 from predictor.core.opt_in import DOMAIN
+from predictor.core.other_controllers import OwnerReference, scaled_object_name
 from predictor.core.policy import ModulePolicy, Policy
 from predictor.settings import Settings
 
@@ -60,12 +62,33 @@ class SceneObject:
     def annotations(self) -> dict[str, str]:
         return strings(self.body, "metadata", "annotations")
 
+    @property
+    def owners(self) -> tuple[OwnerReference, ...]:
+        return tuple(
+            OwnerReference(
+                text(owner, "kind"),
+                text(owner, "apiVersion"),
+                text(owner, "name"),
+                owner.get("controller") is True,
+            )
+            for owner in entries(self.body, "metadata", "ownerReferences")
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Hpa:
-    """An HPA with what it scales; bounds are None where they are no whole numbers."""
+    """An HPA with what it scales; bounds are None where they are no whole numbers.
+
+    `made_from` is the ScaledObject from which KEDA makes it, where floors are written there.
+    """
 
     of: SceneObject
+    made_from: SceneObject | None = None
+
+    @property
+    def floor(self) -> SceneObject:
+        """What bears the owner's annotations, and the floor."""
+        return self.made_from or self.of
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -79,6 +102,12 @@ class Hpa:
         return text(self.spec, reference, "kind"), text(self.spec, reference, "name")
 
     @property
+    def floor_object(self) -> FloorObject:
+        """Whose field its floor is."""
+        there = "" if self.made_from is None else self.made_from.name
+        return floor_object(self.of.namespace, self.of.name, there)
+
+    @property
     def replicas_min(self) -> int | None:
         return whole(self.spec, "minReplicas") if "minReplicas" in self.spec else 1
 
@@ -89,7 +118,7 @@ class Hpa:
     @property
     def is_annotated(self) -> bool:
         """Whether its owner wrote any annotation of ours."""
-        return any(key.startswith(f"{DOMAIN}/") for key in self.of.annotations)
+        return any(key.startswith(f"{DOMAIN}/") for key in self.floor.annotations)
 
 
 class MetricsApi(NamedTuple):
@@ -118,14 +147,15 @@ class LiveFacts:
     """What only a running cluster tells; None where it could not be asked.
 
     `served` holds every API version of discovery. `metrics_apis` has an entry for each registered
-    group. `whose_rights` is the account that `rights` are about, `switched_off`
-    what the switch says while the service is off.
+    group. `has_keda_guard` is of ScaledObjects. `whose_rights` is the account that `rights` are
+    about, `switched_off` what the switch says while the service is off.
     """
 
     server: str = ""
     served: frozenset[str] | None = None
     metrics_apis: Mapping[str, MetricsApi] | None = None
     has_guard: bool | None = None
+    has_keda_guard: bool | None = None
     switched_off: str | None = None
     rights: tuple[Right, ...] = ()
     whose_rights: str = ""
@@ -149,7 +179,8 @@ class Scene:
     @cached_property
     def hpas(self) -> tuple[Hpa, ...]:
         """Every HPA, somebody else's included."""
-        return tuple(Hpa(one) for one in self.of_kind("HorizontalPodAutoscaler"))
+        hpas = self.of_kind("HorizontalPodAutoscaler")
+        return tuple(Hpa(one, self._maker(one)) for one in hpas)
 
     @cached_property
     def checked(self) -> tuple[Hpa, ...]:
@@ -189,6 +220,18 @@ class Scene:
     def vertical_autoscalers(self, hpa: Hpa) -> list[SceneObject]:
         """The VerticalPodAutoscalers on the HPA's own target."""
         return self._verticals.get(self._target(hpa), [])
+
+    @property
+    def patches_scaled_objects(self) -> bool:
+        """Whether a floor for an HPA that KEDA makes is written to its ScaledObject."""
+        return self.settings.kubernetes.keda == "patch"
+
+    def _maker(self, hpa: SceneObject) -> SceneObject | None:
+        name = scaled_object_name(hpa.owners, hpa.labels)
+        if name is None or not self.patches_scaled_objects:
+            return None
+        found = self._by_name.get(("ScaledObject", name), ())
+        return next((one for one in found if one.namespace == hpa.namespace), None)
 
     def _target(self, hpa: Hpa) -> tuple[str, str, str]:
         return (hpa.of.namespace, *hpa.target)

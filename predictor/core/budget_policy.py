@@ -1,6 +1,6 @@
 """What all targets together may take: extra pods, changes per tick, and shares of what is shared.
 
-Part of `predictor/core/policy.py`; `predictor/core/budgets.py` keeps to it. Nothing is limited
+Part of `predictor/core/policy.py`; `predictor/core/budgets.py` keeps to it. Pods are not limited
 unless the operator says so.
 """
 
@@ -14,8 +14,9 @@ class BudgetPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     extra_replicas_max: int | None = None
     """Replicas that all floors together may stand above their baselines."""
-    changes_per_tick_max: int | None = None
-    """Objects that one tick may change: raises first, then renewals, then releases."""
+    changes_per_tick_max: int | None = 500
+    """Objects that one tick may change: what runs out soon first, then raises, other renewals,
+    releases. Fifty writes a second for the usual ten seconds."""
 
     def __post_init__(self) -> None:
         for name, value in msgspec.structs.asdict(self).items():

@@ -69,11 +69,16 @@ def within_budgets(
 
 
 def limit_changes(
-    made: Budgeted, fleet: Fleet, renews: BoolArray, changes_max: int | None
+    made: Budgeted,
+    fleet: Fleet,
+    renews: BoolArray,
+    changes_max: int | None,
+    urgent_until_s: float = -np.inf,
 ) -> tuple[Budgeted, BoolArray]:
     """Let so many objects change: raises, then renewals, then releases; also which renewals wait.
 
-    A renewal waits its turn by how little time is left, any other by when it last moved.
+    A renewal waits its turn by how little time is left, any other by when it last moved. What runs
+    out by `urgent_until_s` goes before everything: a ramp must not cost others their floor.
     """
     none = np.zeros(len(fleet.floor_now), np.bool_)
     if changes_max is None:
@@ -81,10 +86,12 @@ def limit_changes(
     raises = (made.allowed > fleet.floor_now) & fleet.counts
     releases = (made.allowed < fleet.floor_now) & fleet.counts
     renewals = renews & fleet.counts & ~raises & ~releases
+    urgent = renewals & (fleet.kept_until_s <= urgent_until_s)
     turns = np.concatenate(
         [
+            _oldest_first(urgent, fleet.kept_until_s),
             _oldest_first(raises, fleet.raised_at_s),
-            _oldest_first(renewals, fleet.kept_until_s),
+            _oldest_first(renewals & ~urgent, fleet.kept_until_s),
             _oldest_first(releases, fleet.released_at_s),
         ]
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from predictor.core.floor_object import FloorObject, floor_object
 from predictor.core.opt_in import KeptState, OptIn
 from predictor.core.reasons import Reason
 
@@ -50,6 +51,10 @@ class HpaView(msgspec.Struct, frozen=True):
     Ready (quota, no room on nodes, an image that cannot be pulled). `template` names the pod
     template's revision and its resource requests: what was learned of a pod before it changed is of
     another pod.
+
+    `scaled_object` names the ScaledObject from which KEDA makes the HPA, where floors are written
+    there: then `uid`, `resource_version`, both bounds, both kinds of annotations and
+    `floor_manager` were read from it, and it is what a floor is written to.
     """
 
     key: TargetKey
@@ -73,6 +78,12 @@ class HpaView(msgspec.Struct, frozen=True):
     metrics_failing: str = ""
     blocked: str = ""
     template: str = ""
+    scaled_object: str = ""
+
+    @property
+    def floor_object(self) -> FloorObject:
+        """What the floor and the annotations were read from."""
+        return floor_object(self.namespace, self.name, self.scaled_object)
 
 
 class DestinationView(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.series import FloatArray
 from predictor.core.cluster import HpaView, TargetKey
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND
 from predictor.core.opt_in import CEILING, FIELD_MANAGER, FLOOR, MODE, Mode, OptIn
 from predictor.core.policy import Policy
 from predictor.core.policy_rows import PolicyRows, policy_rows
@@ -24,10 +25,14 @@ RECORDED_IN_SHADOW = Reason(
     f"this target is in shadow: recorded, not written ({MODE}: active on the HPA, or its mode in "
     "the configuration, lets it be written)",
 )
-RECORDED_WITHOUT_BAND = Reason(
-    Code.NOT_OPTED_IN,
-    f"the owner drew no band: recorded, not written (annotate the HPA with {FLOOR} and {CEILING})",
-)
+RECORDED_WITHOUT_BAND = {
+    kind: Reason(
+        Code.NOT_OPTED_IN,
+        "the owner drew no band: recorded, not written (annotate the "
+        f"{kind.title} with {FLOOR} and {CEILING})",
+    )
+    for kind in (HPA_KIND, SCALED_OBJECT_KIND)
+}
 
 
 def effective_rows(
@@ -76,7 +81,7 @@ def why_only_recorded(policy: Policy, hpa: HpaView | None, mode: Mode) -> Reason
     if mode is Mode.SHADOW:
         return RECORDED_IN_SHADOW
     if mode is Mode.ACTIVE and policy.band_required and hpa is not None:
-        return None if hpa.opt_in.has_band else RECORDED_WITHOUT_BAND
+        return None if hpa.opt_in.has_band else RECORDED_WITHOUT_BAND[hpa.floor_object.kind]
     return None
 
 

@@ -18,6 +18,8 @@ from predictor.core.reasons import Code, Reason
 
 RENEW_AT_SHARE = 0.5
 """Of the time a floor is good for: at least one renewal may fail before it runs out."""
+URGENT_SHARE = 0.25
+"""Of the same time: a renewal that late goes before the raises of others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from predictor.core.budgets import Budgeted, Fleet, limit_changes, within_budgets
-from predictor.core.expiry import Expiry, expiry
+from predictor.core.expiry import URGENT_SHARE, Expiry, expiry
 from predictor.core.guardrails import BoolArray, IntArray, Rulings
 from predictor.core.policy import Policy
 from predictor.core.state import TargetState
@@ -64,7 +64,8 @@ def fleet_floors(
         now_s=now_s,
     )
     changes_max = policy.budget.changes_per_tick_max
-    made, waits = limit_changes(made, fleet, beside.writes, changes_max)
+    urgent_until_s = now_s + URGENT_SHARE * policy.expiry_s
+    made, waits = limit_changes(made, fleet, beside.writes, changes_max, urgent_until_s)
     ahead = replace(
         fleet,
         floor_now=shadow.before,

@@ -168,4 +168,5 @@ def _instant(written: str) -> float | None:
         at = dt.datetime.fromisoformat(written)
     except ValueError:
         return None
-    return at.timestamp() if at.tzinfo is not None else None
+    # Years that every time zone can tell: others cannot be written as a time of day again.
+    return at.timestamp() if at.tzinfo is not None and 1 < at.year < 9999 else None

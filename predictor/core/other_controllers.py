@@ -5,7 +5,8 @@ controller that writes minReplicas anew makes a floor a fight, so the target is 
 that may set it back at its next run is worth a note. Each sentence ends with the mend. Pure: it
 must never guess from a name alone that somebody else is in charge.
 
-Sources: Kubernetes documentation, "Server-Side Apply"; KEDA `controllers/keda/hpa.go`; Flagger
+Sources: Kubernetes documentation, "Server-Side Apply"; KEDA `controllers/keda/hpa.go`,
+`apis/keda/v1alpha1/scaledobject_types.go` (HasPausedAnnotation); Flagger
 `pkg/canary/hpa_reconciler.go`; Argo CD `docs/user-guide/sync-options.md` and `diffing.md`; Flux
 kustomize-controller `docs/spec/v1/kustomizations.md`; Karmada `pkg/util/constants.go`; Helm 4
 `helm upgrade --help`; VPA `pkg/apis/autoscaling.k8s.io/v1/types.go`.
@@ -13,12 +14,13 @@ kustomize-controller `docs/spec/v1/kustomizations.md`; Karmada `pkg/util/constan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from predictor.core.cluster import MetricTarget
+from predictor.core.floor_object import FloorObject, floor_object
 from predictor.core.opt_in import CEILING, FIELD_MANAGER, FLOOR
 from predictor.core.reasons import Code, Reason
 
@@ -52,12 +54,26 @@ class VerticalAutoscaler(NamedTuple):
     resources: tuple[str, ...] = ("cpu", "memory")
 
 
+class ScaledObjectFacts(NamedTuple):
+    """The ScaledObject that an HPA is made from, where floors are written there.
+
+    `unread` says why it cannot be had; then nothing else is known of it. `paused_by` names an
+    annotation of KEDA's that pauses it. `replicas_min` is its minReplicaCount, 0 where it has none.
+    """
+
+    name: str
+    unread: str = ""
+    replicas_min: int = 0
+    paused_by: str = ""
+
+
 class ControlFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one HPA and its target; everything but its name may be missing.
 
     `siblings` are other HPAs of the namespace that scale the same object. `target_replicas` is
     the workload's `spec.replicas`, None where it is not known. `patches_scaled_objects` says that
-    floors of KEDA's HPAs are written to their ScaledObject.
+    floors of KEDA's HPAs are written to their ScaledObject; `scaled_object` is this HPA's, and then
+    annotations and floor managers are those of the ScaledObject. `replicas_min` is the HPA's own.
     """
 
     namespace: str
@@ -74,11 +90,18 @@ class ControlFacts(msgspec.Struct, frozen=True, kw_only=True):
     vertical_autoscalers: tuple[VerticalAutoscaler, ...] = ()
     metrics: tuple[MetricTarget, ...] = ()
     patches_scaled_objects: bool = False
+    scaled_object: ScaledObjectFacts | None = None
 
     @property
     def place(self) -> str:
         """The HPA as a sentence names it."""
-        return f"HPA {self.namespace}/{self.name}" if self.namespace else f"HPA {self.name}"
+        return FloorObject(self.namespace, self.name).title
+
+    @property
+    def floor_object(self) -> FloorObject:
+        """What a floor is written to."""
+        there = "" if self.scaled_object is None else self.scaled_object.name
+        return floor_object(self.namespace, self.name, there)
 
 
 class Verdict(NamedTuple):
@@ -116,6 +139,9 @@ _MAKERS = {
 }
 _KARMADA_MANAGED = "karmada.io/managed"
 _KEDA_GROUP, _KEDA_NAME = "keda.sh", "scaledobject.keda.sh/name"
+_KEDA_PAUSED = "autoscaling.keda.sh/paused"
+_KEDA_PAUSED_REPLICAS = "autoscaling.keda.sh/paused-replicas"
+_FALSE = {"0", "f", "F", "false", "False", "FALSE"}
 _ARGO_TRACKING, _ARGO_INSTANCE = "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"
 _ARGO_MANAGERS = {"argocd-controller", "argocd-application-controller"}
 _FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/name"
@@ -125,9 +151,22 @@ _IDLE_MODES = {"Off", "Initial"}
 """In these a running pod keeps its requests; Auto, Recreate, InPlaceOrRecreate and InPlace act."""
 
 
+def scaled_object_name(owners: Iterable[OwnerReference], labels: Mapping[str, str]) -> str | None:
+    """The ScaledObject from which KEDA makes the HPA with these owners and labels, if any."""
+    named = [one.name for one in owners if (one.kind, one.group) == _SCALED_OBJECT]
+    return next(iter(named), labels.get(_KEDA_NAME))
+
+
+def paused_by(annotations: Mapping[str, str]) -> str:
+    """The annotation by which KEDA is paused on a ScaledObject; empty where it is not."""
+    if _KEDA_PAUSED_REPLICAS in annotations:
+        return _KEDA_PAUSED_REPLICAS
+    is_paused = annotations.get(_KEDA_PAUSED, "false") not in _FALSE
+    return _KEDA_PAUSED if is_paused else ""
+
+
 def _made_by_keda(facts: ControlFacts) -> Iterator[Reason]:
-    named = [one.name for one in facts.owners if (one.kind, one.group) == _SCALED_OBJECT]
-    name = next(iter(named), facts.labels.get(_KEDA_NAME))
+    name = scaled_object_name(facts.owners, facts.labels)
     if name is None or facts.patches_scaled_objects:
         return
     sentence = (
@@ -139,6 +178,40 @@ def _made_by_keda(facts: ControlFacts) -> Iterator[Reason]:
 
 
 _SCALED_OBJECT = ("ScaledObject", _KEDA_GROUP)
+
+
+def _kept_from_keda(facts: ControlFacts) -> Iterator[Reason]:
+    """What keeps a floor on the ScaledObject from doing what a floor does.
+
+    A count of 0 is none of an owner's floors, which begin at 1: raised once, it never came back.
+    """
+    one, title = facts.scaled_object, facts.floor_object.title
+    if one is None:
+        return
+    if one.unread:
+        sentence = f"{facts.place} is made by KEDA from {title}, {one.unread}"
+        yield Reason(Code.SCALED_OBJECT, sentence)
+    elif one.paused_by:
+        sentence = f"KEDA is paused on {title}; remove its annotation {one.paused_by}"
+        yield Reason(Code.PAUSED, sentence)
+    elif one.replicas_min < 1:
+        sentence = (
+            f"{title} lets KEDA scale to 0 (minReplicaCount 0 or not set), which a floor would end "
+            "for good; set spec.minReplicaCount to 1 or more"
+        )
+        yield Reason(Code.SCALED_OBJECT, sentence)
+
+
+def _keda_behind(facts: ControlFacts) -> Iterator[Reason]:
+    one = facts.scaled_object
+    if one is None or one.unread or one.replicas_min in (0, facts.replicas_min):
+        return
+    sentence = (
+        f"{facts.floor_object.title} has minReplicaCount {one.replicas_min}, and {facts.place} "
+        f"still minReplicas {facts.replicas_min}: KEDA writes the one from the other; if this "
+        "lasts, look at its operator"
+    )
+    yield Reason(Code.SCALED_OBJECT, sentence)
 
 
 def _made_by_another(facts: ControlFacts) -> Iterator[Reason]:
@@ -226,32 +299,33 @@ def _argo_reverts(facts: ControlFacts) -> Iterator[Reason]:
     if not by_label and not managers & _ARGO_MANAGERS:
         return
     tracked = facts.annotations.get(_ARGO_TRACKING, "").partition(":")[0]
-    name = tracked or facts.labels.get(_ARGO_INSTANCE, "")
+    name, at = tracked or facts.labels.get(_ARGO_INSTANCE, ""), facts.floor_object
     sentence = (
-        f"Argo CD applies {facts.place}{_of('Application', name)} and sets minReplicas back when "
-        "it syncs; add to the Application ignoreDifferences [{group: autoscaling, kind: "
-        f"HorizontalPodAutoscaler, managedFieldsManagers: [{FIELD_MANAGER}]}}] and the syncOption "
+        f"Argo CD applies {at.title}{_of('Application', name)} and sets {at.kind.minimum} back "
+        f"when it syncs; add to the Application ignoreDifferences [{{group: {at.kind.group}, kind: "
+        f"{at.kind.kind}, managedFieldsManagers: [{FIELD_MANAGER}]}}] and the syncOption "
         "RespectIgnoreDifferences=true"
     )
     yield Reason(Code.GIT_OPS_REVERTS, sentence)
 
 
 def _flux_reverts(facts: ControlFacts) -> Iterator[Reason]:
-    name = facts.labels.get(_FLUX_KUSTOMIZE)
+    name, at = facts.labels.get(_FLUX_KUSTOMIZE), facts.floor_object
+    minimum = at.kind.minimum
     if name is not None:
         sentence = (
-            f"Flux applies {facts.place}{_of('Kustomization', name)} and sets minReplicas back at "
+            f"Flux applies {at.title}{_of('Kustomization', name)} and sets {minimum} back at "
             "each interval; with kustomize-controller 1.9 or newer add spec.ignore [{paths: "
-            "[/spec/minReplicas], target: {kind: HorizontalPodAutoscaler}}], with an older one "
-            f"leave minReplicas out of the manifest and keep {FLOOR}"
+            f"[/spec/{minimum}], target: {{kind: {at.kind.kind}}}}}], with an older one "
+            f"leave {minimum} out of the manifest and keep {FLOOR}"
         )
         yield Reason(Code.GIT_OPS_REVERTS, sentence)
     release = facts.labels.get(_FLUX_HELM)
     if release is not None:
         sentence = (
-            f"Flux installs {facts.place}{_of('HelmRelease', release)}, and an upgrade sets "
-            f"minReplicas back; leave minReplicas out of the chart's values and keep {FLOOR} and "
-            f"{CEILING} on the HPA"
+            f"Flux installs {at.title}{_of('HelmRelease', release)}, and an upgrade sets "
+            f"{minimum} back; leave {minimum} out of the chart's values and keep {FLOOR} and "
+            f"{CEILING} on the {at.kind.title}"
         )
         yield Reason(Code.GIT_OPS_REVERTS, sentence)
 
@@ -259,9 +333,11 @@ def _flux_reverts(facts: ControlFacts) -> Iterator[Reason]:
 def _helm_applies(facts: ControlFacts) -> Iterator[Reason]:
     if FloorManager(_HELM, "Apply") not in facts.floor_managers:
         return
+    at = facts.floor_object
+    minimum = at.kind.minimum
     sentence = (
-        f"Helm 4 applied {facts.place} server-side and owns minReplicas: once we hold it, the next "
-        "helm upgrade stops with a conflict; leave minReplicas out of the chart and put the "
+        f"Helm 4 applied {at.title} server-side and owns {minimum}: once we hold it, the next "
+        f"helm upgrade stops with a conflict; leave {minimum} out of the chart and put the "
         f"baseline into {FLOOR}, or upgrade with --force-conflicts, which sets the floor back each "
         "time"
     )
@@ -286,6 +362,7 @@ def _of(kind: str, name: str) -> str:
 _Rule = Callable[[ControlFacts], Iterator[Reason]]
 _HOLDING: tuple[_Rule, ...] = (
     _made_by_keda,
+    _kept_from_keda,
     _made_by_another,
     _scaled_twice,
     _switched_off,
@@ -297,4 +374,5 @@ _TELLING: tuple[_Rule, ...] = (
     _helm_applies,
     _told_vertical,
     _named_like_flagger,
+    _keda_behind,
 )

@@ -96,6 +96,8 @@ class Code(enum.StrEnum):
     """The server does not refuse a floor outside the owner's band, so none is written."""
     NOT_FENCED = "NotFenced"
     """This worker does not hold the lease of the module's partition, so it writes nothing."""
+    CLOCK_SKEW = "ClockSkew"
+    """This machine's clock and the API server's disagree, so nothing that expires is written."""
     SHADOW = "Shadow"
     """Shadow mode: the change was recorded and not made."""
 

@@ -19,7 +19,7 @@ from predictor.core.effective_policy import effective_rows, is_ours, mode_of, wh
 from predictor.core.guardrails import BASELINE_UNKNOWN, NO_CEILING, BoolArray, IntArray
 from predictor.core.inputs import Inputs
 from predictor.core.load_by_metrics import load_ratio
-from predictor.core.opt_in import Mode
+from predictor.core.opt_in import FLOOR, Mode
 from predictor.core.policy import Policy
 from predictor.core.policy_rows import PolicyRows
 from predictor.core.reasons import Code, Reason
@@ -201,6 +201,11 @@ def _why_left_alone(hpa: HpaView, mode: Mode, baseline: int) -> Reason | None:
         return Reason(Code.ANNOTATION_UNREADABLE, "; ".join(hpa.opt_in.faults))
     if hpa.held_back is not None:
         return hpa.held_back
+    return _why_off(hpa) or _why_theirs(hpa, mode, baseline)
+
+
+def _why_off(hpa: HpaView) -> Reason | None:
+    """Why no floor would do anything here."""
     if hpa.ambiguous:
         return Reason(
             Code.AMBIGUOUS_SELECTOR,
@@ -211,6 +216,18 @@ def _why_left_alone(hpa: HpaView, mode: Mode, baseline: int) -> Reason | None:
             Code.SCALED_TO_ZERO,
             f"{hpa.deployment} has {hpa.spec_replicas} replicas asked for, bounds "
             f"{hpa.min_replicas} to {hpa.max_replicas}",
+        )
+    return None
+
+
+def _why_theirs(hpa: HpaView, mode: Mode, baseline: int) -> Reason | None:
+    """Why the floor is somebody's whom we do not overrule."""
+    declared = hpa.opt_in.floor
+    if declared is not None and hpa.min_replicas > declared and not is_ours(hpa):
+        return Reason(
+            Code.CONFLICT,
+            f"{hpa.floor_manager or 'somebody'} set {hpa.floor_object.kind.minimum} to "
+            f"{hpa.min_replicas}, and {FLOOR} says {declared}: it stays theirs until the two agree",
         )
     if mode is Mode.PAUSED and not _has_ours_on_it(hpa, baseline):
         return Reason(Code.PAUSED, "the owner paused this HPA, and nothing of ours is on it")

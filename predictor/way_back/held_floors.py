@@ -1,7 +1,8 @@
-"""The floors of ours that stand on a cluster now, as any account that may list HPAs reads them.
+"""The floors of ours that stand on a cluster now, as any account that may list them reads them.
 
 `restorer.py` reads them before each pass, and one again where it changed meanwhile. Only what the
-server records is gone by (who owns `f:minReplicas`), never a memory. It must never write.
+server records is gone by (who owns `f:minReplicas`, of a ScaledObject `f:minReplicaCount`), never a
+memory. It must never write, and never need KEDA: where there is none, nobody is told.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 import msgspec
 
 from predictor.actuators.connection import Connection
-from predictor.actuators.floor_write import floor_path
 from predictor.actuators.listing import listed
 from predictor.actuators.objects import Hpa
 from predictor.actuators.ownership import (
@@ -22,17 +22,20 @@ from predictor.actuators.ownership import (
     taken_sentence,
 )
 from predictor.actuators.refusal import refusal
-from predictor.core.opt_in import REASON, UNTIL, read_kept_state, read_opt_in
+from predictor.actuators.scaled_object import ScaledObject, floor_of, maker_of
+from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
+from predictor.core.opt_in import REASON, STATE_DOMAIN, UNTIL, read_kept_state, read_opt_in
 from predictor.core.reasons import Code, Reason
 from predictor.core.restore_step import Held
 
-_ALL = "/apis/autoscaling/v2/horizontalpodautoscalers"
-_ONE = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
 _NOT_FOUND = 404
 
 
 class HeldFloor(msgspec.Struct, frozen=True):
-    """One HPA whose floor we set; `taken` says who set it after us, if anybody did."""
+    """One HPA whose floor we set; `taken` says who set it after us, if anybody did.
+
+    `hpa` is of a ScaledObject's own name where the floor stands there: KEDA follows with the HPA.
+    """
 
     hpa: Hpa
     epoch: int | None
@@ -40,14 +43,9 @@ class HeldFloor(msgspec.Struct, frozen=True):
     taken: Reason | None = None
 
     @property
-    def namespace(self) -> str:
-        """Where it lies."""
-        return self.hpa.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        """What it is called there."""
-        return self.hpa.metadata.name
+    def at(self) -> FloorObject:
+        """What holds it."""
+        return self.hpa.floor_object
 
 
 async def held_floors(
@@ -59,29 +57,49 @@ async def held_floors(
     """
     found: list[HeldFloor] = []
     problems: list[Reason] = []
-    for path in [_ONE.format(one) for one in namespaces] or [_ALL]:
-        hpas = await listed(connection, path, Hpa)
+    for namespace in namespaces or [""]:
+        hpas = await listed(connection, HPA_KIND.path(namespace), Hpa)
         if isinstance(hpas, Reason):
             problems.append(hpas)
-        else:
-            found += [one for hpa in hpas if (one := _held(hpa)) is not None]
+            hpas = []
+        scaled = await listed(connection, SCALED_OBJECT_KIND.path(namespace), ScaledObject)
+        if isinstance(scaled, Reason):
+            problems += [scaled] if _is_missed(scaled, hpas) else []
+            scaled = []
+        both = [*hpas, *map(floor_of, scaled)]
+        found += [one for hpa in both if (one := _held(hpa)) is not None]
     return found, problems
 
 
-async def held_floor(
-    connection: Connection, namespace: str, name: str
-) -> HeldFloor | Reason | None:
+async def held_floor(connection: Connection, at: FloorObject) -> HeldFloor | Reason | None:
     """One of them as it is now; None where it is gone or not ours. Raises `ClusterUnreachable`."""
-    path = floor_path(namespace, name)
-    answer = await connection.get(path)
+    answer = await connection.get(at.path)
     if answer.status == _NOT_FOUND:
         return None
     if not answer.ok:
-        return refusal(answer, f"HPA {namespace}/{name}")
+        return refusal(answer, at.title)
     try:
-        return _held(msgspec.json.decode(answer.body, type=Hpa))
+        if at.kind == HPA_KIND:
+            return _held(msgspec.json.decode(answer.body, type=Hpa))
+        return _held(floor_of(msgspec.json.decode(answer.body, type=ScaledObject)))
     except msgspec.MsgspecError as error:
-        return Reason(Code.REFUSED, f"HPA {namespace}/{name} cannot be read: {error}")
+        return Reason(Code.REFUSED, f"{at.title} cannot be read: {error}")
+
+
+def _is_missed(why: Reason, hpas: Sequence[Hpa]) -> bool:
+    """Whether floors may stand on the ScaledObjects that cannot be read.
+
+    Without KEDA, or where floors are not written there, nobody grants their reading; where they
+    are, KEDA copies our annotations to an HPA.
+    """
+    if why.code is not Code.FORBIDDEN:
+        return why.code is not Code.TARGET_MISSING
+    return any(
+        name.startswith(f"{STATE_DOMAIN}/")
+        for hpa in hpas
+        if maker_of(hpa) is not None
+        for name in hpa.metadata.annotations
+    )
 
 
 def _held(hpa: Hpa) -> HeldFloor | None:
@@ -107,4 +125,4 @@ def _taken(hpa: Hpa) -> Reason:
     metadata = hpa.metadata
     by = foreign_owner(floor_owners(metadata.managed_fields)) or "somebody"
     replicas = hpa.spec.min_replicas
-    return Reason(Code.CONFLICT, taken_sentence(metadata.namespace, metadata.name, by, replicas))
+    return Reason(Code.CONFLICT, taken_sentence(hpa.floor_object, by, replicas))

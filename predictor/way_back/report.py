@@ -8,22 +8,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from predictor.core.floor_object import HPA_KIND, FloorObject
 from predictor.way_back.restorer import Pass, Row, Verdict
 
 _QUIET = (Verdict.WAITS, Verdict.OWNERS)
 
 
 def pass_lines(done: Pass, *, is_dry_run: bool = False, shows_all: bool = True) -> list[str]:
-    """Every floor, or (not `shows_all`) those that moved or could not; then the counts."""
+    """Every floor, or (not `shows_all`) those that moved or could not, if any; then the counts."""
     shown = [row for row in done.rows if shows_all or row.verdict not in _QUIET]
     lines = _aligned([_cells(row) for row in shown])
     lines += [f"unread   {problem.sentence}" for problem in done.problems]
-    return [*lines, _counts(done, is_dry_run=is_dry_run)]
+    counts = [_counts(done, is_dry_run=is_dry_run)] if lines or shows_all else []
+    return [*lines, *counts]
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
     moved = f"{row.floor_was} -> {row.floor}" if row.floor != row.floor_was else str(row.floor)
-    return str(row.verdict), f"{row.namespace}/{row.name}", moved, row.reason.sentence
+    return str(row.verdict), _place(row.at), moved, row.reason.sentence
+
+
+def _place(at: FloorObject) -> str:
+    """An HPA by its name alone; whatever else holds a floor with its kind."""
+    kind = "" if at.kind == HPA_KIND else f"{at.kind.title} "
+    return f"{kind}{at.namespace}/{at.name}"
 
 
 def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:

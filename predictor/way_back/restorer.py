@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from predictor.actuators.connection import APPLY, Connection
-from predictor.actuators.floor_write import floor_body, floor_path, floor_refusal
+from predictor.actuators.floor_write import floor_body, floor_refusal
 from predictor.actuators.port import ClusterUnreachable
 from predictor.core.cluster import FloorIntent, TargetKey
+from predictor.core.floor_object import FloorObject
 from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 from predictor.core.restore_step import STEP_GAP_S, Pace, Restored, restored
@@ -44,8 +45,7 @@ class Verdict(enum.StrEnum):
 class Row(msgspec.Struct, frozen=True):
     """One floor; `floor` is what holds after the pass (in a dry run: would hold)."""
 
-    namespace: str
-    name: str
+    at: FloorObject
     floor_was: int
     floor: int
     verdict: Verdict
@@ -95,10 +95,13 @@ class Restorer:
 
         async def one(floor: HeldFloor) -> Row:
             async with gate:
-                return await self._take_back(floor, pace)
+                try:
+                    return await self._take_back(floor, pace)
+                except Exception as error:  # noqa: BLE001 - one odd object must not end the pass
+                    return _row(floor, Verdict.FAILED, Reason(Code.REFUSED, repr(error)))
 
         rows = await asyncio.gather(*(one(floor) for floor in found))
-        return Pass(tuple(sorted(rows, key=lambda row: (row.namespace, row.name))), tuple(problems))
+        return Pass(tuple(sorted(rows, key=lambda row: row.at)), tuple(problems))
 
     async def _take_back(self, floor: HeldFloor, pace: Pace) -> Row:
         """Again where the object moved on since it was read, or the server did not answer."""
@@ -114,13 +117,13 @@ class Restorer:
     async def _again(self, floor: HeldFloor, pace: Pace) -> Row:
         """By what is there now: a write whose answer was lost may have been done."""
         try:
-            seen = await held_floor(self._connection, floor.namespace, floor.name)
+            seen = await held_floor(self._connection, floor.at)
         except ClusterUnreachable as error:
             return _row(floor, Verdict.FAILED, Reason(Code.UNREACHABLE, str(error)))
         if isinstance(seen, Reason):
             return _row(floor, Verdict.FAILED, seen)
         if seen is None:
-            gone = f"HPA {floor.namespace}/{floor.name} is gone, or not ours any more"
+            gone = f"{floor.at.title} is gone, or not ours any more"
             return _row(floor, Verdict.LEFT, Reason(Code.TARGET_MISSING, gone))
         return await self._tried(seen, pace)
 
@@ -136,14 +139,13 @@ class Restorer:
         step = restored(floor.held, self._now_s(), pace, self._step_gap_s)
         if isinstance(step, Reason):
             return _row(floor, _verdict(step), step)
-        intent = _intent(floor, step)
-        path = floor_path(floor.namespace, floor.name)
-        answer = await self._connection.patch(path, floor_body(intent), APPLY, self._query)
+        intent, at = _intent(floor, step), floor.at
+        answer = await self._connection.patch(at.path, floor_body(intent, at), APPLY, self._query)
         if answer.ok:
             lowered = step.floor < floor.held.floor_now
             verdict = Verdict.LOWERED if lowered else Verdict.OWNERS
             return _row(floor, verdict, step.reason, step.floor)
-        reason = floor_refusal(answer, intent, floor.hpa)
+        reason = floor_refusal(answer, intent, at, floor.hpa)
         return _row(floor, Verdict.LEFT if reason.code in _THEIRS else Verdict.FAILED, reason)
 
 
@@ -155,16 +157,17 @@ def _verdict(reason: Reason) -> Verdict:
 
 def _row(floor: HeldFloor, verdict: Verdict, reason: Reason, after: int | None = None) -> Row:
     was = floor.held.floor_now
-    return Row(floor.namespace, floor.name, was, was if after is None else after, verdict, reason)
+    return Row(floor.at, was, was if after is None else after, verdict, reason)
 
 
 def _intent(floor: HeldFloor, step: Restored) -> FloorIntent:
+    metadata = floor.hpa.metadata
     return FloorIntent(
-        key=TargetKey(floor.name, floor.namespace),
-        namespace=floor.namespace,
-        name=floor.name,
-        uid=floor.hpa.metadata.uid,
-        resource_version=floor.hpa.metadata.resource_version,
+        key=TargetKey(metadata.name, metadata.namespace),
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
         floor_now=floor.held.floor_now,
         floor=step.floor,
         decision_number=0,

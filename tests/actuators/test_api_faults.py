@@ -325,19 +325,23 @@ async def test_pods_that_no_node_takes_are_told(new_world: Callable[..., TargetW
     assert "not Ready: Unschedulable: 0/" in said
 
 
-async def test_rights_that_are_taken_away_are_told_and_nothing_is_tried_again_at_once(
-    control_plane: ControlPlane, new_world: Callable[..., TargetWorld]
+async def test_rights_that_are_taken_away_are_told_and_each_tick_tries_but_once(
+    control_plane: ControlPlane, new_world: Callable[..., TargetWorld], proxy: ApiProxy
 ) -> None:
-    world = new_world(token=control_plane.predictor_token)
-    binding = grant(world)
+    world = new_world(token=control_plane.predictor_token, modules="ab")
+    grant(world, ["a-hpa", "b-hpa"])
     assert isinstance(await until_allowed(world), Applied)
-    world.plane.delete(binding)
+    grant(world, ["b-hpa"])
 
     async def forbidden() -> str | None:
         said = reason_of(await world.raise_to(world.floor() % 10 + 2))
         return said.sentence if said.code is Code.FORBIDDEN else None
 
     assert "the API server answered 403" in await until(forbidden)
+    sent = proxy.requests("PATCH", "a-hpa")
+    assert await forbidden()
+    assert proxy.requests("PATCH", "a-hpa") == sent + 1
+    assert isinstance(await world.raise_to(8, "b"), Applied)
 
 
 async def until_allowed(world: TargetWorld) -> Applied:
@@ -352,21 +356,19 @@ async def until_allowed(world: TargetWorld) -> Applied:
     return await until(applied)
 
 
-def grant(world: TargetWorld) -> str:
-    """What the service needs in the namespace; the path of the binding."""
+def grant(world: TargetWorld, names: list[str]) -> None:
+    """What the service needs in the namespace, for the HPAs of these names."""
     api, name = "rbac.authorization.k8s.io", "predictor"
     metadata = {"name": name, "namespace": world.namespace}
     kind = {"apiVersion": f"{api}/v1", "metadata": metadata}
+    hpas = {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]}
     rules = [
-        {
-            "apiGroups": ["autoscaling", "apps"],
-            "resources": ["horizontalpodautoscalers", "deployments"],
-            "verbs": ["get", "list", "watch", "patch"],
-        }
+        {**hpas, "verbs": ["list", "watch"]},
+        {**hpas, "verbs": ["get", "patch"], "resourceNames": names},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list", "watch"]},
     ]
     subject = {"kind": "User", "name": "system:serviceaccount:mplp-predictor:mplp-predictor"}
     role = {"kind": "Role", "name": name, "apiGroup": api}
     bound = {"subjects": [{**subject, "apiGroup": api}], "roleRef": role}
     world.plane.apply({**kind, "kind": "Role", "rules": rules})
     world.plane.apply({**kind, "kind": "RoleBinding", **bound})
-    return f"/apis/{api}/v1/namespaces/{world.namespace}/rolebindings/{name}"

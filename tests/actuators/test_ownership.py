@@ -12,6 +12,7 @@ from predictor.actuators.floor_write import floor_body, floor_query
 from predictor.actuators.objects import Hpa
 from predictor.actuators.ownership import Holding, ManagedFields, holding
 from predictor.core.cluster import FloorIntent, TargetKey
+from predictor.core.floor_object import FloorObject
 from predictor.core.opt_in import EPOCH, FIELD_MANAGER, FLOOR, REASON, UNTIL
 
 FIELD: Mapping[str, object] = {"f:spec": {"f:minReplicas": {}}}
@@ -89,7 +90,9 @@ def test_force_is_for_adoption_alone() -> None:
 
 
 def test_all_that_is_applied_is_the_floor_and_what_we_keep_with_it() -> None:
-    body = floor_body(an_intent(3, 8, until_s=1_900_000_000.0, epoch=4, reason="a peak"))
+    intent = an_intent(3, 8, until_s=1_900_000_000.0, epoch=4, reason="a peak")
+
+    body = floor_body(intent, FloorObject(intent.namespace, intent.name))
 
     assert body["spec"] == {"minReplicas": 8}
     assert body["metadata"] == {

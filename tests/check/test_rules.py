@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from predictor.check.finding import Fault, Severity
+from predictor.check.finding import Fault, Finding, Severity
 from predictor.check.rules import checked
 from predictor.check.scene import Scene, SceneObject
 from predictor.core.opt_in import CEILING, FLOOR, MODE
 from predictor.core.reasons import Code
+from predictor.settings import KubernetesSettings
 from tests.check.check_scenes import (
     APPLICATION,
     AUTO,
@@ -26,6 +28,7 @@ from tests.check.check_scenes import (
     ROUTE,
     RULES_OF_HOSTS,
     SECOND,
+    SETTINGS,
     Json,
     an_object_metric,
     annotated,
@@ -275,6 +278,40 @@ def test_the_hpa_that_keda_made_is_no_rival_of_its_own_scaled_object() -> None:
     found = found_in([*instead(made), scaled_by("ScaledObject", "keda.sh/v1alpha1")])
 
     assert [one.code for one in found] == [Code.SCALED_OBJECT]
+
+
+def made_by_keda(theirs: Json | None) -> list[Finding]:
+    """Of an HPA whose annotations say nothing of use, with floors written to ScaledObjects."""
+    owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "theirs"}
+    made = changed(HPA, "metadata/ownerReferences", [{**owner, "controller": True}])
+    made = changed(made, "metadata/annotations", {MODE: "odd"})
+    objects = [*instead(made), *([] if theirs is None else [theirs])]
+    patching = msgspec.structs.replace(SETTINGS, kubernetes=KubernetesSettings(keda="patch"))
+    return checked(Scene(tuple(SceneObject(one, "all.yaml") for one in objects), patching))
+
+
+THEIRS = changed(scaled_by("ScaledObject", "keda.sh/v1alpha1"), "spec/minReplicaCount", 2)
+THEIRS = changed(THEIRS, "metadata/annotations", HPA["metadata"]["annotations"])
+
+
+def test_where_floors_go_to_scaled_objects_the_owners_word_is_read_there() -> None:
+    assert made_by_keda(THEIRS) == []
+
+    (found,) = made_by_keda(changed(THEIRS, "metadata/annotations", None))
+
+    assert (found.code, found.object) == (Code.NOT_OPTED_IN, "ScaledObject us-east-1/theirs")
+    assert found.patch is not None
+    assert (found.patch["kind"], found.patch["metadata"]["name"]) == ("ScaledObject", "theirs")
+
+
+def test_a_scaled_object_that_scales_to_zero_or_is_not_there_is_told() -> None:
+    at_zero, missing = (
+        {one.code: one.mend for one in made_by_keda(theirs)}
+        for theirs in (changed(THEIRS, "spec/minReplicaCount", None), None)
+    )
+
+    assert at_zero == {Code.SCALED_OBJECT: "set spec.minReplicaCount to 1 or more"}
+    assert missing[Code.SCALED_OBJECT] == "read it too"
 
 
 def test_every_fault_has_a_case_here() -> None:

@@ -28,7 +28,7 @@ from tests.core.core_values import (
     warm_state,
 )
 
-NONE = BudgetPolicy()
+NONE = BudgetPolicy(changes_per_tick_max=None)
 
 
 def a_fleet(floors: list[int], baseline: int = 2, **changes: Any) -> Fleet:
@@ -85,6 +85,17 @@ def test_raises_go_before_renewals_and_releases() -> None:
     assert made.allowed.tolist() == [4, 4, 6, 5]
     assert waits.tolist() == [True, False, False, False]
     assert made.reasons[0][-1].code is Code.CHANGES_LIMITED
+
+
+def test_a_floor_that_soon_runs_out_is_renewed_before_others_are_raised() -> None:
+    fleet = a_fleet([4, 4, 4], kept_until_s=np.array([np.nan, NOW_S + 100.0, NOW_S + 400.0]))
+    wished = Budgeted(np.array([6, 4, 4]), {})
+    renews = np.array([False, True, True])
+
+    made, waits = limit_changes(wished, fleet, renews, 1, urgent_until_s=NOW_S + 225.0)
+
+    assert made.allowed.tolist() == [4, 4, 4]
+    assert waits.tolist() == [True, False, True]
 
 
 def test_who_waited_longest_changes_first_so_that_everybody_gets_a_turn() -> None:

@@ -49,22 +49,33 @@ def ours(floor: int = 8, opt_in: OptIn = BAND, until_s: float | None = NOW_S + 8
 
 
 def test_the_owners_ceiling_is_the_most() -> None:
-    row = one(an_hpa(min_replicas=14, opt_in=BAND), peak=1900.0)
+    row = one(ours(14), peak=1900.0)
 
     assert row.floor == 15
     assert Code.ABOVE_CEILING in codes(row.reasons)
 
 
-def test_the_owners_floor_is_the_baseline_whatever_the_field_holds() -> None:
-    row = one(an_hpa(min_replicas=8, baseline_replicas=8, opt_in=BAND), peak=1.0, demand=1.0)
+def test_the_owners_floor_is_the_baseline_of_a_floor_of_ours() -> None:
+    row = one(ours(8), peak=1.0, demand=1.0)
 
     assert (row.baseline_replicas, row.floor) == (3, 6)
+
+
+@pytest.mark.parametrize("peak", [1.0, 1200.0])
+def test_a_floor_that_somebody_else_set_above_the_owners_stays_theirs(peak: float) -> None:
+    hpa = an_hpa(min_replicas=8, baseline_replicas=8, opt_in=BAND, floor_manager="kubectl-edit")
+
+    row = one(hpa, peak=peak, demand=1.0)
+
+    assert (row.floor, row.intent) == (8, None)
+    assert row.reasons[0].code is Code.CONFLICT
+    assert "kubectl-edit set minReplicas to 8" in row.reasons[0].sentence
 
 
 def test_the_owners_step_is_the_most_that_one_raise_adds() -> None:
     opt_in = msgspec.structs.replace(BAND, step_up_replicas_max=2)
 
-    assert one(an_hpa(min_replicas=8, opt_in=opt_in), peak=1500.0).floor == 10
+    assert one(ours(8, opt_in), peak=1500.0).floor == 10
 
 
 def test_an_annotation_of_one_target_changes_no_other() -> None:

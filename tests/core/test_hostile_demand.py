@@ -19,7 +19,7 @@ from predictor.core.cluster import MetricTarget, TargetKey
 from predictor.core.decide import decide
 from predictor.core.encoding import encode_json
 from predictor.core.inputs import Inputs
-from predictor.core.opt_in import Mode, OptIn
+from predictor.core.opt_in import FIELD_MANAGER, Mode, OptIn
 from predictor.core.reasons import Code
 from predictor.core.state import State, new_state
 from tests.core.core_values import (
@@ -141,7 +141,10 @@ def test_no_events_buy_more_than_the_witnesses_allow(
 ) -> None:
     metric = MetricTarget("Pods", "mplp_requests_per_second", "AverageValue", 100.0, used)
     band = OptIn(Mode.ACTIVE, floor=3, ceiling=15)
-    hpa = an_hpa(min_replicas=4, spec_replicas=ready, metrics=(metric,), opt_in=band)
+    hpa = an_hpa(
+        min_replicas=4, spec_replicas=ready, metrics=(metric,), opt_in=band,
+        floor_manager=FIELD_MANAGER,
+    )  # fmt: skip
 
     row = decided(some_inputs([hpa], peak=peak, demand=demand, usual_peak=usual)).floors[0]
 

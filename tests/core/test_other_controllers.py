@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from predictor.core.cluster import MetricTarget
@@ -11,6 +12,7 @@ from predictor.core.other_controllers import (
     ControlFacts,
     FloorManager,
     OwnerReference,
+    ScaledObjectFacts,
     VerticalAutoscaler,
     foreign_control,
 )
@@ -146,6 +148,40 @@ def test_requests_that_move_do_not_stop_a_floor_that_is_sized_per_pod(mode: str)
 
     assert verdict.held_back is None
     assert [note.code for note in verdict.notes] == [Code.VERTICAL_AUTOSCALER]
+
+
+@pytest.mark.parametrize(
+    ("there", "part"),
+    [
+        (ScaledObjectFacts("so", "which is not there; look"), "from ScaledObject shop/so, which"),
+        (ScaledObjectFacts("so", "", 3, "autoscaling.keda.sh/paused"), "remove its annotation"),
+        (ScaledObjectFacts("so", "", 0), "set spec.minReplicaCount to 1 or more"),
+    ],
+)
+def test_where_floors_are_patched_there_what_keeps_keda_from_them_is_told(
+    there: ScaledObjectFacts, part: str
+) -> None:
+    given = facts(owners=owner("ScaledObject", "keda.sh"), patches_scaled_objects=True)
+
+    held_back = foreign_control(msgspec.structs.replace(given, scaled_object=there)).held_back
+
+    assert held_back is not None
+    assert part in held_back.sentence
+
+
+def test_what_a_repository_is_told_to_leave_alone_is_the_field_that_is_written() -> None:
+    given = facts(
+        labels={"kustomize.toolkit.fluxcd.io/name": "apps"},
+        annotations={"argocd.argoproj.io/tracking-id": "shop:keda.sh/ScaledObject:shop/so"},
+        patches_scaled_objects=True,
+        scaled_object=ScaledObjectFacts("so", "", 1),
+    )
+
+    argo, flux = (note.sentence for note in foreign_control(given).notes)
+
+    assert "group: keda.sh, kind: ScaledObject, managedFieldsManagers: [mplp-predictor]" in argo
+    assert "Flux applies ScaledObject shop/so" in flux
+    assert "[/spec/minReplicaCount], target: {kind: ScaledObject}" in flux
 
 
 def test_a_copy_by_name_alone_is_only_mentioned() -> None:

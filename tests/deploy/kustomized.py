@@ -27,6 +27,18 @@ def kustomized(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def rules_of(account: str, *places: str) -> list[dict[str, Any]]:
+    """The rules of an account's Roles in these namespaces of `deploy/base`."""
+    name = account.rsplit(":", 1)[1]
+    found = [one for one in kustomized(DEPLOY / "base") if one["kind"] == "Role"]
+    roles = {
+        one["metadata"]["namespace"]: one["rules"]
+        for one in found
+        if one["metadata"]["name"] == name
+    }
+    return [rule for place in places for rule in roles[place]]
+
+
 def _resource(path: Path) -> Iterator[dict[str, Any]]:
     yield from kustomized(path) if path.is_dir() else yaml.safe_load_all(path.read_text())
 

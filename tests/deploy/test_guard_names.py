@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from predictor.actuators.guard_probe import GUARD_POLICY
+from predictor.actuators.guard_probe import GUARD_POLICIES
 from predictor.actuators.switch import OFF_KEY, SWITCH
 from predictor.core import opt_in
 from rigs.credentials import PREDICTOR, RESTORER
 from tests.deploy.kustomized import DEPLOY, kustomized
 
-GUARD = [*kustomized(DEPLOY / "guard"), *kustomized(DEPLOY / "guard-owner-max")]
+FOLDERS = ("guard", "guard-keda", "guard-owner-max")
+GUARD = [one for folder in FOLDERS for one in kustomized(DEPLOY / folder)]
 POLICIES = [one for one in GUARD if one["kind"].endswith("AdmissionPolicy")]
 BINDINGS = [one for one in GUARD if one["kind"].endswith("PolicyBinding")]
 VALIDATING = [one for one in POLICIES if one["kind"] == "ValidatingAdmissionPolicy"]
@@ -49,9 +50,9 @@ def test_the_policies_bind_the_accounts_that_are_shipped_and_that_tests_play() -
 
 
 def test_the_probe_and_the_switch_name_what_is_shipped() -> None:
-    assert GUARD_POLICY in {name(one) for one in VALIDATING}
-    (switch,) = [one for one in BINDINGS if "paramRef" in one["spec"]]
-    assert switch["spec"]["paramRef"]["name"] == SWITCH
+    assert {*GUARD_POLICIES.values()} <= {name(one) for one in VALIDATING}
+    switches = [one for one in BINDINGS if "paramRef" in one["spec"]]
+    assert [one["spec"]["paramRef"]["name"] for one in switches] == [SWITCH, SWITCH]
     assert f'"{OFF_KEY}" in params' in str(POLICIES)
 
 
@@ -64,9 +65,9 @@ def test_a_guard_that_cannot_be_evaluated_refuses(policy: dict[str, Any]) -> Non
 
 
 def test_a_fault_in_what_helps_a_person_never_keeps_them_from_writing() -> None:
-    (mutating,) = [one for one in POLICIES if one["kind"] == "MutatingAdmissionPolicy"]
+    mutating = [one for one in POLICIES if one["kind"] == "MutatingAdmissionPolicy"]
 
-    assert mutating["spec"]["failurePolicy"] == "Ignore"
+    assert [one["spec"]["failurePolicy"] for one in mutating] == ["Ignore", "Ignore"]
 
 
 def test_every_owner_draws_a_band_that_holds_the_field() -> None:

@@ -14,7 +14,7 @@ from rigs.kubernetes import ControlPlane
 from tests.actuators.cluster_worlds import serve_virtual_services
 from tests.deploy.kustomized import DEPLOY, kustomized
 
-FOLDERS = ("mplp", "base", "guard", "guard-owner-max")
+FOLDERS = ("mplp", "base", "guard", "guard-owner-max", "keda", "guard-keda")
 ALL = [one for folder in FOLDERS for one in kustomized(DEPLOY / folder)]
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-1")
 BOUNDS = {

@@ -15,29 +15,20 @@ from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.leases import PartitionLeases
 from predictor.actuators.switch import SwitchState, read_switch
+from predictor.core.floor_object import FloorObject
 from predictor.core.reasons import Reason
 from predictor.core.restore_step import Pace
 from predictor.way_back.held_floors import HeldFloor, held_floor
 from predictor.way_back.restorer import Restorer
 from rigs.credentials import PREDICTOR, RESTORER
 from rigs.kubernetes import ControlPlane
-from tests.deploy.kustomized import DEPLOY, kustomized
+from tests.deploy.kustomized import rules_of
 from tests.way_back.guarded_worlds import GuardedWorld, until
 
 pytestmark = pytest.mark.real
 
 Json = dict[str, Any]
 HPA = "mplp-core-hpa"
-_BASE = [one for one in kustomized(DEPLOY / "base") if one["kind"] == "Role"]
-
-
-def rules_of(account: str, *places: str) -> list[Json]:
-    """The rules of the account's Roles in these namespaces."""
-    name = account.rsplit(":", 1)[1]
-    roles = {one["metadata"]["namespace"]: one for one in _BASE if one["metadata"]["name"] == name}
-    return [rule for place in places for rule in roles[place]["rules"]]
-
-
 RULES = {
     PREDICTOR: rules_of(PREDICTOR, "mplp-predictor"),
     RESTORER: rules_of(RESTORER, "us-east-1", "mplp-predictor"),
@@ -88,7 +79,7 @@ async def restorer_does_all(connection: Connection, namespace: str) -> bool:
     done = await Restorer(connection, [namespace], now_s=time.time, step_gap_s=0).run_pass(
         Pace.STEPS
     )
-    looked = isinstance(await held_floor(connection, namespace, HPA), HeldFloor)
+    looked = isinstance(await held_floor(connection, FloorObject(namespace, HPA)), HeldFloor)
     switch = isinstance(await read_switch(connection, namespace), SwitchState)
     return done.is_whole and bool(done.rows) and looked and switch
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,9 @@ from predictor.current_model import CurrentModel
 from predictor.gather import Gatherer
 from predictor.live_manifests import live_objects
 from predictor.service import Service
+from rigs.api_proxy import ApiProxy
 from rigs.artifacts import istio_crds
+from rigs.credentials import write_kubeconfig
 from rigs.kubernetes import ControlPlane
 from streams.demand import DemandCell, DemandPart, Progress
 
@@ -31,6 +33,13 @@ MODULE = "core"
 HOME = {"us-east-1": 50, "eu-west-1": 30, "ap-southeast-1": 20}
 GUIDES_ROUTE = Path(__file__).parents[2] / "deploy" / "mplp" / "virtual_service.yaml"
 BUCKET_S = 10
+
+
+def kubeconfig_through(proxy: ApiProxy, plane: ControlPlane, folder: Path) -> Path:
+    """The administrator's access, on which a test counts requests and faults them."""
+    file = folder / "proxied.kubeconfig"
+    write_kubeconfig(file, proxy.url, plane.ca_file, plane.token)
+    return file
 
 
 class Fleet:
@@ -44,6 +53,7 @@ class Fleet:
         step: int,
         mode: Literal["shadow", "active"] = "active",
         kubeconfig: Path | None = None,
+        new_cluster: Callable[[ClusterSettings], KubernetesCluster] = KubernetesCluster,
     ) -> None:
         self.plane = plane
         prefix = f"fleet-{secrets.token_hex(3)}"
@@ -60,7 +70,7 @@ class Fleet:
             kubeconfig=str(kubeconfig or plane.kubeconfig),
             request_timeout_s=2.0,
         )
-        self.cluster = KubernetesCluster(settings)
+        self.cluster = new_cluster(settings)
         policy = Policy(
             defaults=ModulePolicy(lead_time_default_s=60, step_up_replicas_max=20, hold_s=300),
             regions=RegionPolicy(weight_step_max=step, weight_step_interval_s=0),

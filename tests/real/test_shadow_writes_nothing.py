@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from predictor.core.audit import decode_record
@@ -15,8 +17,19 @@ TICK_S = 900
 READS = {"get", "list", "watch"}
 
 
-async def test_a_day_in_shadow_decides_much_and_writes_nothing(control_plane: ControlPlane) -> None:
+@pytest.fixture
+def plane_that_forbids_nothing(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     control_plane.apply(*every_right())
+    yield control_plane
+    # Other tests of the session are about what the same account may not do.
+    for one in every_right():
+        control_plane.delete(control_plane.client.path_of(one))
+
+
+async def test_a_day_in_shadow_decides_much_and_writes_nothing(
+    plane_that_forbids_nothing: ControlPlane,
+) -> None:
+    control_plane = plane_that_forbids_nothing
     regions = {"us-east-1": 9, "eu-west-1": 15, "ap-southeast-1": 15}
     fleet = Fleet(
         control_plane, regions, step=4, mode="shadow", kubeconfig=control_plane.predictor_kubeconfig

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-import json
 import secrets
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from predictor.core.audit import decode_record
 from predictor.live_manifests import MODULE, REGION, REPLICAS_MIN, live_objects
@@ -24,10 +19,11 @@ from streams.checkpoint import CheckpointMetadata, read_metadata
 from streams.committed import committed_checkpoint
 from streams.ingest import Ingest, IngestSettings
 from streams.topics import group_name
+from tests.real.deployed_worker import a_worker
+from tests.real.flowing_load import Load
 from tests.streams.kafka_world import (
     CATALOG,
     QUICK,
-    T0,
     KafkaWorld,
     heartbeats,
     identities,
@@ -39,7 +35,6 @@ pytestmark = pytest.mark.real
 PARTITIONS = 2
 ENDS_WITHIN_S = 10
 """A third of what Kubernetes gives a pod before SIGKILL."""
-ROUND_S = 10
 RATE_PER_S = 900
 """Nine pods at the owner's target, where the owner's own floor is three."""
 
@@ -51,7 +46,7 @@ async def test_a_worker_that_is_told_to_stop_hands_over_in_time_and_keeps_the_fl
     world = KafkaWorld(kafka_broker.bootstrap_servers, name)
     await world.create(PARTITIONS)
     control_plane.apply(*live_objects(pod_delay_s=1, namespaces=[name]))
-    load = Load(world)
+    load = Load(world, {MODULE: RATE_PER_S}, PARTITIONS)
 
     config = a_config(world, control_plane, name, tmp_path)
     async with a_worker(config) as worker, load.flowing():
@@ -75,64 +70,9 @@ async def test_a_worker_that_is_told_to_stop_hands_over_in_time_and_keeps_the_fl
     assert set(identities(parts).values()) == {1}, "a bucket was handed over twice"
 
 
-class Load:
-    """Ten seconds of events at a time, each standing for many requests; `requests` in all."""
-
-    def __init__(self, world: KafkaWorld) -> None:
-        self.requests = 0
-        self.until_s = 0
-        self._world = world
-        self._ended = asyncio.Event()
-
-    @contextlib.asynccontextmanager
-    async def flowing(self) -> AsyncIterator[None]:
-        sending = asyncio.create_task(self._send())
-        try:
-            yield
-        finally:
-            self._ended.set()
-            await sending
-
-    async def _send(self) -> None:
-        async with AIOKafkaProducer(**self._world.connection.options()) as producer:
-            for number in itertools.count():
-                if self._ended.is_set():
-                    return
-                self.until_s = number * ROUND_S + 1
-                for partition in range(PARTITIONS):
-                    count = RATE_PER_S * ROUND_S // PARTITIONS
-                    value = an_event(f"{number}-{partition}", self.until_s, count)
-                    self.requests += count
-                    await producer.send(self._world.topics.requests, value, partition=partition)
-                await producer.flush()
-                await asyncio.sleep(0.1)
-
-
-def an_event(event_id: str, at_s: int, count: int) -> bytes:
-    fields: dict[str, Any] = {"kind": "request", "id": event_id, "module": MODULE, "count": count}
-    return json.dumps({**fields, "region": REGION, "time": T0 + at_s}).encode()
-
-
 def floor(plane: ControlPlane, namespace: str) -> int:
     path = f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/mplp-{MODULE}-hpa"
     return int(plane.request("GET", path)[1]["spec"]["minReplicas"])
-
-
-@contextlib.asynccontextmanager
-async def a_worker(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    log = config.parent / "worker.log"
-    command = [sys.executable, "-m", "predictor.cli", "run", "--config", str(config)]
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
-        try:
-            yield process
-        except BaseException:
-            print(log.read_text()[-3000:])
-            raise
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
 
 
 def a_config(world: KafkaWorld, plane: ControlPlane, namespace: str, folder: Path) -> Path:

@@ -7,6 +7,9 @@ import contextlib
 
 import numpy as np
 
+from models.ensemble import Ensemble
+from models.forecast import ForecastBatch, Horizon
+from models.series import SeriesBatch
 from predictor.current_model import ROWS_IN_LOOP_MAX, CurrentModel
 from tests.models.series_builders import a_batch, a_horizon
 
@@ -34,6 +37,28 @@ async def turns_during_a_forecast(rows: int) -> int:
         await beside
     assert len(made.keys) == rows
     return turns
+
+
+class FaultyModel(Ensemble):
+    """One that a library's update has broken."""
+
+    def forecast(self, batch: SeriesBatch, horizon: Horizon) -> ForecastBatch:
+        raise FloatingPointError("as the test wants it")
+
+    def learn(self, batch: SeriesBatch, horizon: Horizon) -> Ensemble:
+        raise FloatingPointError("as the test wants it")
+
+
+async def test_where_a_trained_model_fails_the_untrained_one_answers() -> None:
+    batch, horizon = a_batch(np.full((2, STEPS), 40.0)), a_horizon(2)
+    faulty, untrained = (
+        CurrentModel(refit_s=1e9, prior=one) for one in (FaultyModel(), Ensemble())
+    )
+
+    made, wanted = await faulty.forecast(batch, horizon), await untrained.forecast(batch, horizon)
+
+    np.testing.assert_array_equal(made.peak, wanted.peak)
+    assert np.isfinite(made.peak).any()
 
 
 async def test_heartbeats_go_on_while_many_rows_are_forecast() -> None:

@@ -44,7 +44,7 @@ def until(holds: Callable[[], Any], what: str, wait_s: float = _WAIT_S) -> Any:
 def guard_documents() -> tuple[Json, ...]:
     """Everything under `deploy/guard*`, bound to labelled namespaces."""
     found = []
-    for file in sorted([*DEPLOY.glob("guard/*.yaml"), *DEPLOY.glob("guard-owner-max/*.yaml")]):
+    for file in sorted(DEPLOY.glob("guard*/*.yaml")):
         for one in yaml.safe_load_all(file.read_text()):
             if one["kind"].endswith("PolicyBinding"):
                 chosen = {"namespaceSelector": {"matchLabels": _LABEL}}
@@ -65,10 +65,21 @@ def _apply_guard(plane: ControlPlane) -> None:
 
 
 class GuardedWorld:
-    """One namespace; `hpa` makes HPAs in it, `apply` writes to them as one of the accounts."""
+    """One namespace; `hpa` makes HPAs in it, `apply` writes to them as one of the accounts.
 
-    def __init__(self, plane: ControlPlane, *, is_guarded: bool = True) -> None:
+    `rules` are what each account may do there, for an account that is not named more than the
+    manifests give: what a policy refuses, a right must not.
+    """
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        *,
+        is_guarded: bool = True,
+        rules: Mapping[str, list[Json]] | None = None,
+    ) -> None:
         self.plane = plane
+        self._rules = rules or {}
         self.namespace = f"guarded-{secrets.token_hex(4)}"
         metadata = {"name": self.namespace, "labels": _LABEL if is_guarded else {}}
         plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
@@ -168,7 +179,6 @@ class GuardedWorld:
         return file
 
     def _rights(self, account: str) -> list[Json]:
-        """More than the manifests give: what a policy refuses, a right must not."""
         name = account.rsplit(":", 1)[1]
         metadata = {"name": name, "namespace": self.namespace}
         rules = [
@@ -178,12 +188,18 @@ class GuardedWorld:
                 "verbs": ["get", "list", "watch", "create", "patch", "update"],
             },
             {"apiGroups": ["networking.istio.io"], "resources": ["*"], "verbs": ["*"]},
+            {"apiGroups": ["keda.sh"], "resources": ["*"], "verbs": ["*"]},
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["*"]},
             {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
         ]
         rbac = "rbac.authorization.k8s.io"
         return [
-            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "Role",
+                "metadata": metadata,
+                "rules": self._rules.get(account, rules),
+            },
             {
                 "apiVersion": f"{rbac}/v1",
                 "kind": "RoleBinding",

@@ -13,6 +13,7 @@ from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import APPLY, Connection
 from predictor.actuators.floor_write import floor_body
 from predictor.core.cluster import FloorIntent, TargetKey
+from predictor.core.floor_object import FloorObject
 from predictor.core.opt_in import FIELD_MANAGER
 
 
@@ -33,7 +34,7 @@ async def main() -> None:
         reason="a peak is near",
         epoch=1,
     )
-    body = floor_body(intent)
+    body = floor_body(intent, FloorObject(namespace, name))
     del body["metadata"]["uid"], body["metadata"]["resourceVersion"]
     answer = await connection.patch(
         path, body, APPLY, [("fieldManager", FIELD_MANAGER), ("force", "true")]

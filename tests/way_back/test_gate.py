@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
-from predictor.actuators.gate import GateSettings, OpenGate, WorkerGate
+from predictor.actuators.gate import ClusterGate, GateSettings, OpenGate, WorkerGate
 from predictor.actuators.guard_probe import TRIED_AGAIN_S, GuardProbe
 from predictor.actuators.lease_record import EPOCH_MAX, lease_name
 from predictor.actuators.leases import LeaseTimes, PartitionLeases
@@ -309,6 +310,33 @@ async def test_a_worker_writes_with_guard_lease_and_switch_and_not_while_it_is_o
     gate._switch._asked_at_s = None
     assert await gate.permit(KEY) == 8
     await gate.close()
+
+
+@pytest.mark.parametrize(("skew_s", "side"), [(600.0, "ahead of"), (-600.0, "behind")])
+async def test_by_a_clock_that_differs_from_the_servers_nothing_is_written(
+    world: GuardedWorld, tmp_path: Path, skew_s: float, side: str
+) -> None:
+    world.hpa()
+    wrong_by_s = [skew_s]
+    settings = ClusterSettings(kubeconfig=str(world.kubeconfig(tmp_path, PREDICTOR)))
+    skewed = Connection(settings, wall_s=lambda: time.time() + wrong_by_s[0])
+    switch, ours = Switch(skewed, world.namespace), leases(world, skewed, "ours", Hand())
+    await ours.renew()
+    gate = ClusterGate(
+        switch=switch,
+        guard=None,
+        leases=ours,
+        partition_of=lambda module: 0,
+        clock_ahead_s=lambda: skewed.clock_ahead_s,
+    )
+
+    told = sentence(await gate.permit(KEY), Code.CLOCK_SKEW)
+    wrong_by_s[0], switch._asked_at_s = 0.0, None
+    mended = await gate.permit(KEY)
+    await skewed.close()
+
+    assert f"s {side} the API server's, more than 30 s" in told
+    assert mended == 1
 
 
 async def test_where_nothing_is_real_the_gate_is_open() -> None:

@@ -22,7 +22,8 @@ from predictor.core.opt_in import EPOCH, FLOOR, REASON, UNTIL
 from predictor.core.reasons import Code
 from predictor.core.restore_step import Pace
 from predictor.way_back.restorer import Restorer, Row, Verdict
-from rigs.credentials import ADMIN, RESTORER
+from predictor.way_back.standby import Standby
+from rigs.credentials import ADMIN, PREDICTOR, RESTORER
 from rigs.kubernetes import ControlPlane
 from tests.way_back.guarded_worlds import MERGE, NEVER, GuardedWorld, until
 
@@ -268,6 +269,23 @@ def test_it_runs_again_and_again_until_it_is_told_to_end(
 
     assert running.wait(timeout=20) == 0
     assert world.floor(path) == 7
+
+
+async def test_a_worker_takes_back_what_another_one_left_behind(
+    world: GuardedWorld, tmp_path: Path
+) -> None:
+    kubeconfig = world.kubeconfig(tmp_path, PREDICTOR)
+    path = world.raised(10, PAST)
+    settings = ClusterSettings(kubeconfig=str(kubeconfig))
+    standby = Standby(settings, [world.namespace], world.namespace, pause_s=0.2)
+    running = asyncio.create_task(standby.run())
+
+    await asyncio.to_thread(until, lambda: world.floor(path) == 7, "the first step", wait_s=30)
+
+    standby.stop()
+    await running
+    await standby.close()
+    assert world.floor(path) == 7, "one step a minute, however often it looks"
 
 
 def command(world: GuardedWorld, folder: Path, name: str, *arguments: str) -> Result:
