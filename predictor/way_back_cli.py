@@ -164,10 +164,13 @@ def _reach(
     context: str | None,
     config: Path | None,
 ) -> Reach:
-    """The configuration is read only for what no option says: a restorer runs without one."""
+    """Where to look: where options say, else where the configuration does, else everywhere.
+
+    Without a configuration no profile is guessed: a floor that nobody looks for stays up.
+    """
     from predictor.actuators.cluster_settings import ClusterSettings
 
-    if config is None and (namespaces or is_everywhere):
+    if config is None:
         found, file = ClusterSettings(context=context), None
         service = _SERVICE_NAMESPACE
         configured: tuple[str, ...] = ()
@@ -177,7 +180,7 @@ def _reach(
 
         found, file = cluster_settings(settings), settings.kubernetes.kubeconfig
         service = settings.kubernetes.namespace
-        configured = tuple(dict.fromkeys(one.namespace for one in settings.regions.values()))
+        configured = tuple(place for place in found.watched_places if place)
     import msgspec
 
     cluster = msgspec.structs.replace(

@@ -1,7 +1,7 @@
 """How long a server that fails, or asks for patience, is left alone.
 
 `connection.py` asks before every request, `reflector.py` before every watch. It must never wait
-itself, and never close anything for longer than its longest delay.
+itself, and never close anything for longer than its longest delay or what the server asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 _REFUSED_IN_ROW_MAX = 3
+# What a server may ask for with Retry-After; more is taken for a mistake.
+_ASKED_WAIT_MAX_S = 120.0
 
 # Workers that start together must not draw alike.
 _RANDOM = secrets.SystemRandom()
@@ -55,7 +57,7 @@ class Backoff:
         delay_s = min(self._delay_max_s, self._delay_s * 2.0 ** min(self._failures, 16))
         spread_s = delay_s * (0.5 + 0.5 * self._draw())
         self._failures += 1
-        self._open_at_s = self._monotonic() + max(spread_s, min(asked_wait_s, self._delay_max_s))
+        self._open_at_s = self._monotonic() + max(spread_s, min(asked_wait_s, _ASKED_WAIT_MAX_S))
 
     def answered(self) -> None:
         """Open again."""

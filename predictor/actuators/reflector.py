@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Generic
 
 import msgspec
+import structlog
 
 from predictor.actuators.backoff import Backoff
 from predictor.actuators.connection import ASKED_AGAIN, Answer, Connection
@@ -41,6 +42,8 @@ _GONE = 410
 # A watch that ends sooner than this was none.
 _WATCH_MIN_S = 1.0
 _RANDOM = secrets.SystemRandom()
+
+_log = structlog.get_logger(__name__)
 
 
 class Reflector(Generic[Item]):
@@ -85,7 +88,11 @@ class Reflector(Generic[Item]):
         """List and watch until cancelled."""
         while True:
             await asyncio.sleep(self.wait_s)
-            failure = await self._attempt()
+            try:
+                failure = await self._attempt()
+            except Exception as error:  # noqa: BLE001 - a watch that ended for good would be unseen
+                _log.exception("watch_failed", path=self.path)
+                failure = Reason(Code.UNREACHABLE, f"{self.path} cannot be watched: {error!r}")
             if failure is not None:
                 self.failure = failure
                 self._failures += 1

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from predictor.actuators.connection import Connection
 from predictor.actuators.port import ClusterUnreachable
@@ -29,6 +30,8 @@ READ_AGE_MAX_S = 1.0
 """So long a reading is believed: within a tick's writes it is asked once."""
 _SENTENCE_MAX = 300
 _NOT_FOUND = 404
+
+_log = structlog.get_logger(__name__)
 
 
 class SwitchState(msgspec.Struct, frozen=True):
@@ -97,9 +100,15 @@ class Switch:
         try:
             found = await read_switch(self._connection, self._namespace)
         except ClusterUnreachable as error:
-            self.problem = str(error)
+            self._tell(str(error))
             return
         if isinstance(found, Reason):
-            self.problem = found.sentence
+            self._tell(found.sentence)
         else:
             self.problem, self._state = None, found
+
+    def _tell(self, problem: str) -> None:
+        """A worker that cannot read the switch does not obey it, and somebody has to know."""
+        if self.problem is None:
+            _log.warning("switch_unreadable", problem=problem, counts_as=self._state.off or "on")
+        self.problem = problem

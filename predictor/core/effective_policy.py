@@ -33,6 +33,11 @@ RECORDED_WITHOUT_BAND = {
     )
     for kind in (HPA_KIND, SCALED_OBJECT_KIND)
 }
+RECORDED_WITHOUT_FLOOR = Reason(
+    Code.NOT_OPTED_IN,
+    f"nobody says how far the floor may be taken back: recorded, not written (annotate the HPA "
+    f"with {FLOOR})",
+)
 
 
 def effective_rows(
@@ -76,13 +81,16 @@ def mode_of(policy: Policy, key: TargetKey, hpa: HpaView | None) -> Mode:
 def why_only_recorded(policy: Policy, hpa: HpaView | None, mode: Mode) -> Reason | None:
     """Why a change of this target is recorded and not written; None where it may be written.
 
-    A paused target counts as one that may be: what is left of ours is taken back.
+    A paused target counts as one that may be: what is left of ours is taken back. Without the
+    owner's floor nobody could take ours back once this service is dead.
     """
     if mode is Mode.SHADOW:
         return RECORDED_IN_SHADOW
-    if mode is Mode.ACTIVE and policy.band_required and hpa is not None:
-        return None if hpa.opt_in.has_band else RECORDED_WITHOUT_BAND[hpa.floor_object.kind]
-    return None
+    if mode is Mode.PAUSED or hpa is None:
+        return None
+    if policy.band_required and not hpa.opt_in.has_band:
+        return RECORDED_WITHOUT_BAND[hpa.floor_object.kind]
+    return RECORDED_WITHOUT_FLOOR if hpa.opt_in.floor is None else None
 
 
 def is_ours(hpa: HpaView | None) -> bool:

@@ -98,7 +98,7 @@ def read_opt_in(annotations: Mapping[str, str]) -> OptIn:
         written = annotations.get(name)
         if written is None:
             return None
-        value = parse(written.strip())
+        value = parse(written)
         if value is None:
             faults.append(f"{name} is {written[:40]!r}, not {wanted}")
         return value

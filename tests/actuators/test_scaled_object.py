@@ -44,7 +44,7 @@ def an_hpa(**metadata: Any) -> Hpa:
 def a_scaled_object(*managers: str, **changes: Any) -> ScaledObject:
     """`changes` of the spec; `annotations` beside the band of 2 to 8, `kept` as our own entry."""
     annotations = {FLOOR: "2", CEILING: "8"} | changes.pop("annotations", {})
-    field = {"f:spec": {"f:minReplicaCount": {}}}
+    field: dict[str, Any] = {"f:spec": {"f:minReplicaCount": {}}}
     managed = [{"manager": one, "fieldsV1": field} for one in managers or ("helm",)]
     managed += [changes.pop("kept")] if "kept" in changes else []
     metadata = {
@@ -87,7 +87,7 @@ def test_all_that_is_decided_on_is_the_scaled_objects() -> None:
 
 
 def test_a_field_that_was_taken_there_is_told_of_there() -> None:
-    kept = {"f:metadata": {"f:annotations": {f"f:{EPOCH}": {}}}}
+    kept: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{EPOCH}": {}}}}
     seen = view(a_scaled_object("a-person", kept={"manager": FIELD_MANAGER, "fieldsV1": kept}))
 
     assert seen.held_back is not None

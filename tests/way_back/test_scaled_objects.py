@@ -46,8 +46,7 @@ class ScaledGuardedWorld(GuardedWorld):
         self.plane.apply(one)
         path = f"{SCALED_OBJECT_KIND.path(self.namespace)}/{name}"
         for account in (PREDICTOR, RESTORER):
-            client = self.plane.client_for(account)
-            until(lambda of=client: of.request("GET", path)[0] == 200, f"the rights of {account}")
+            self._await_right(account, path)
         return path
 
     def raised_there(self, floor: int, expiry: str, **scaled: Any) -> str:
@@ -66,6 +65,15 @@ class ScaledGuardedWorld(GuardedWorld):
         kind = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject"}
         return self.apply(path, {**body, **kind, "spec": spec}, **given)
 
+    def await_bite(self, path: str, account: str) -> None:
+        """Until the policy of this account bites."""
+        until(
+            lambda: (
+                "AdmissionPolicy" in self.write(path, a_floor(11), as_user=account, dry_run=True)
+            ),
+            f"the policy for {account}",
+        )
+
     def count(self, path: str) -> int:
         found: int = self.read(path)["spec"]["minReplicaCount"]
         return found
@@ -77,12 +85,7 @@ def world(control_plane: ControlPlane) -> ScaledGuardedWorld:
     made = ScaledGuardedWorld(control_plane)
     path = made.scaled("probe")
     for account in (PREDICTOR, RESTORER):
-        until(
-            lambda by=account: (
-                "AdmissionPolicy" in made.write(path, a_floor(11), as_user=by, dry_run=True)
-            ),
-            f"the policy for {account}",
-        )
+        made.await_bite(path, account)
     return made
 
 
