@@ -140,11 +140,15 @@ async def test_a_scaled_object_that_was_recreated_is_decided_on_anew(world: Scal
     world.plane.delete(world.path())
     world.plane.apply(scaled_object(world.namespace))
 
-    assert reason_of(await world.cluster.set_floor(a_floor_intent(old, 9))).code is Code.MOVED_ON
-    assert world.floor() == BASELINE
     # what is owned by the former one is deleted with it, so KEDA makes the HPA again
     world.plane.apply(world.manifest())
     world.play_keda()
+    await world.view()
+
+    said = reason_of(await world.cluster.set_floor(a_floor_intent(old, 9)))
+
+    assert (said.code, world.floor()) == (Code.MOVED_ON, BASELINE)
+    assert "ScaledObject" in said.sentence
     assert isinstance(await world.raise_to(9), Applied)
 
 

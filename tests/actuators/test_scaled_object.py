@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget
-from predictor.actuators.connection import Answer
+from predictor.actuators.connection import Answer, Connection
 from predictor.actuators.floor_write import floor_body, floor_refusal
 from predictor.actuators.hpa_reader import NamespaceScene, read_hpa
 from predictor.actuators.objects import Deployment, Hpa
 from predictor.actuators.ownership import Holding, holding
 from predictor.actuators.scaled_object import ScaledHpas, ScaledObject
+from predictor.actuators.watched_scenes import WatchedScenes
 from predictor.core.cluster import FloorIntent, HpaView, TargetKey
+from predictor.core.floor_object import SCALED_OBJECT_KIND, FloorObject
 from predictor.core.opt_in import CEILING, EPOCH, FIELD_MANAGER, FLOOR, UNTIL
 from predictor.core.reasons import Code
 from predictor.settings import KubernetesSettings, Settings
@@ -161,6 +163,22 @@ def test_what_did_not_change_is_the_same_object_again() -> None:
     found[0] = a_scaled_object(minReplicaCount=5)
     assert made.of(hpa, "").spec.min_replicas == 5
     assert made.of(hpa, "unread") is not first
+
+
+def test_what_the_server_answered_about_either_is_seen_at_once() -> None:
+    settings = ClusterSettings(targets=(TARGET,), patches_scaled_objects=True)
+    scenes = WatchedScenes(settings, Connection(settings))
+    scenes._places = {"mplp": scenes._place("mplp")}
+    there = FloorObject("mplp", "core", SCALED_OBJECT_KIND)
+    scenes.heard_of(FloorObject("mplp", "keda-hpa-core"), msgspec.json.encode(an_hpa()))
+
+    for count in (3, 7):
+        newer = msgspec.json.encode(a_scaled_object(minReplicaCount=count))
+        scenes.heard_of(there, newer)
+
+        seen = scenes.hpa("mplp", "keda-hpa-core")
+        assert seen is not None
+        assert (seen.spec.min_replicas, seen.metadata.uid) == (count, "s-1")
 
 
 def test_a_floor_there_is_that_field_and_our_annotations() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from predictor.check.finding import Fault, Finding, Severity
 from predictor.check.rules import checked
-from predictor.check.scene import Scene, SceneObject
+from predictor.check.scene import LiveFacts, Scene, SceneObject
 from predictor.core.opt_in import CEILING, FLOOR, MODE
 from predictor.core.reasons import Code
 from predictor.settings import KubernetesSettings
@@ -280,14 +281,14 @@ def test_the_hpa_that_keda_made_is_no_rival_of_its_own_scaled_object() -> None:
     assert [one.code for one in found] == [Code.SCALED_OBJECT]
 
 
-def made_by_keda(theirs: Json | None) -> list[Finding]:
+def made_by_keda(theirs: Json | None, live: LiveFacts | None = None) -> list[Finding]:
     """Of an HPA whose annotations say nothing of use, with floors written to ScaledObjects."""
     owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "theirs"}
     made = changed(HPA, "metadata/ownerReferences", [{**owner, "controller": True}])
     made = changed(made, "metadata/annotations", {MODE: "odd"})
     objects = [*instead(made), *([] if theirs is None else [theirs])]
     patching = msgspec.structs.replace(SETTINGS, kubernetes=KubernetesSettings(keda="patch"))
-    return checked(Scene(tuple(SceneObject(one, "all.yaml") for one in objects), patching))
+    return checked(Scene(tuple(SceneObject(one, "all.yaml") for one in objects), patching, live))
 
 
 THEIRS = changed(scaled_by("ScaledObject", "keda.sh/v1alpha1"), "spec/minReplicaCount", 2)
@@ -302,6 +303,15 @@ def test_where_floors_go_to_scaled_objects_the_owners_word_is_read_there() -> No
     assert (found.code, found.object) == (Code.NOT_OPTED_IN, "ScaledObject us-east-1/theirs")
     assert found.patch is not None
     assert (found.patch["kind"], found.patch["metadata"]["name"]) == ("ScaledObject", "theirs")
+
+
+def test_a_cluster_that_guards_hpas_alone_is_told_of_its_scaled_objects() -> None:
+    live = dataclasses.replace(LIVE, has_keda_guard=False)
+
+    mends = {one.code: one.mend for one in made_by_keda(THEIRS, live)}
+
+    assert mends[Code.NOT_GUARDED] == "kubectl apply -k deploy/guard-keda"
+    assert found_in(QUIET, live) == []
 
 
 def test_a_scaled_object_that_scales_to_zero_or_is_not_there_is_told() -> None:

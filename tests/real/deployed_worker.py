@@ -27,14 +27,20 @@ from tests.deploy.kustomized import rules_of
 from tests.streams.kafka_world import KafkaWorld
 from tests.way_back.guarded_worlds import GuardedWorld
 
+DECIDED = "decided"
 BASELINE, CEILING_REPLICAS, REPLICAS_MAX = 3, 12, 20
 
 
 @contextlib.asynccontextmanager
 async def a_worker(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A `run` process; it is killed at the end where it still runs."""
-    log = config.parent / "worker.log"
+    """A `run` process; it is killed at the end where it still runs.
+
+    It writes the file `decided` beside its configuration after its first decision.
+    """
+    log, decided = config.with_name("worker.log"), config.with_name(DECIDED)
+    decided.unlink(missing_ok=True)
     command = [sys.executable, "-m", "predictor.cli", "run", "--config", str(config)]
+    command += ["--ready-file", str(decided)]
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
         try:
