@@ -116,8 +116,16 @@ class TickLoop:
             reason = str(outcome.reason.code) if isinstance(outcome, NotApplied) else "Applied"
             snapshot.decisions[reason, "not_applied" if refused else "applied"] += 1
             _log.info("acted", module=key.module, region=key.region, outcome=reason)
-        if self._ready_file is not None and not self._ready_file.exists():
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        """A full or read-only disk costs the file, and no decision."""
+        if self._ready_file is None or self._ready_file.exists():
+            return
+        try:
             self._ready_file.write_text("ready\n")
+        except OSError as error:
+            _log.error("ready_file_not_written", error=str(error))
 
     def live(self) -> Mapping[str, str | None]:
         """See `Checks`."""

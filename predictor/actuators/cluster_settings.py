@@ -19,6 +19,7 @@ class HpaTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `baseline_replicas` is the minReplicas its owner means, for the time after a restart of ours,
     when the field holds our value and no annotation `predictor.mplp.io/floor` says what was there.
+    `is_discovered` is one that asked by an annotation: in shadow unless that says more.
     """
 
     module: str
@@ -26,6 +27,7 @@ class HpaTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     namespace: str
     hpa: str
     baseline_replicas: int | None = None
+    is_discovered: bool = False
 
     @property
     def key(self) -> TargetKey:

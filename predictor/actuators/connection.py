@@ -85,6 +85,8 @@ class Connection:
         self._wall_s = wall_s
         self.clock_ahead_s: float | None = None
         self._client: ApiClient | None = None
+        # Of first requests that come together only one may make the client.
+        self._connecting = asyncio.Lock()
         self._backoff = backoff or Backoff(settings.retry_delay_s, settings.retry_delay_max_s)
         self._patience = Patience(settings.retry_delay_s, settings.retry_delay_max_s)
         self._last_failure = "the API server failed"
@@ -182,7 +184,8 @@ class Connection:
 
     async def _begin(self, request: Request, limits: aiohttp.ClientTimeout) -> RESTResponse:
         """The answer as far as its headers."""
-        client = self._client or await self._connect()
+        async with self._connecting:
+            client = self._client or await self._connect()
         headers = {"Accept": "application/json", "Content-Type": request.content_type}
         prepared = await client.param_serialize(
             request.method,

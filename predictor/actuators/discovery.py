@@ -40,7 +40,9 @@ def discovered(
         module = _placed(hpa, MODULE, modules, metadata.name)
         region = _placed(hpa, REGION, regions, metadata.namespace)
         if isinstance(module, str) and isinstance(region, str):
-            found.append(HpaTarget(module, region, metadata.namespace, metadata.name))
+            found.append(
+                HpaTarget(module, region, metadata.namespace, metadata.name, is_discovered=True)
+            )
         else:
             why = module if isinstance(module, Reason) else region
             assert isinstance(why, Reason)

@@ -46,16 +46,19 @@ def floor_body(intent: FloorIntent, at: FloorObject) -> dict[str, Any]:
 def floor_query(intent: FloorIntent, seen: Hpa) -> list[tuple[str, str]]:
     """How it is sent: by force where we adopt, and else so that a taken field is a conflict.
 
+    A field that is ours alone is written by force too: only our own annotations can be in dispute
+    then, and who takes the field in that moment makes another version, which the server refuses.
     Where an owner declared once more the value that we had handed back (an unchanged manifest
     applied again), the field is shared at the baseline: raising it is adopting it anew.
     """
     part = holding(seen.metadata.managed_fields)
-    declared = read_opt_in(seen.metadata.annotations).floor or intent.floor_now
+    declared = read_opt_in(seen.metadata.annotations).floor
     handed_back = part is Holding.SHARED and declared == intent.floor_now <= intent.floor
+    forced = part in (Holding.NEVER, Holding.OURS) or handed_back
     return [
         ("fieldManager", FIELD_MANAGER),
         ("fieldValidation", "Strict"),
-        ("force", "true" if part is Holding.NEVER or handed_back else "false"),
+        ("force", "true" if forced else "false"),
     ]
 
 

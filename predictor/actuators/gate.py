@@ -16,12 +16,14 @@ import msgspec
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.guard_probe import GuardProbe
+from predictor.actuators.lease_record import EPOCH_CARRIED_MAX
 from predictor.actuators.leases import LeaseTimes, PartitionLeases, new_identity
 from predictor.actuators.server_clock import clock_objection
 from predictor.actuators.switch import Switch
 from predictor.core.cluster import HpaView, TargetKey
 from predictor.core.floor_object import FloorObject
-from predictor.core.reasons import Reason
+from predictor.core.opt_in import EPOCH
+from predictor.core.reasons import Code, Reason
 
 _REQUEST_TIMEOUT_MAX_S = 3.0
 _RETRY_DELAY_S, _RETRY_DELAY_MAX_S = 0.5, 2.0
@@ -68,13 +70,18 @@ class ClusterGate:
         self._partition_of = partition_of
         self._clock_ahead_s = clock_ahead_s
         self._floors: dict[TargetKey, FloorObject] = {}
+        self._unreachable: dict[TargetKey, Reason] = {}
 
     async def look(self, hpas: Sequence[HpaView]) -> None:
         """Note where targets lie and the epochs on them; try the guard where that is due."""
         self._floors = {hpa.key: hpa.floor_object for hpa in hpas}
+        self._unreachable = {hpa.key: _unreachable(hpa) for hpa in hpas if _is_beyond(hpa)}
+        carried: dict[int, int] = {}
         for hpa in hpas:
-            if hpa.kept.epoch is not None:
-                self._leases.note_seen(self._partition_of(hpa.key.module), hpa.kept.epoch)
+            if hpa.kept.epoch is not None and hpa.key not in self._unreachable:
+                partition = self._partition_of(hpa.key.module)
+                carried[partition] = max(carried.get(partition, 0), hpa.kept.epoch)
+        self._leases.note_carried(carried)
         if self._guard is not None:
             await self._guard.look(hpas)
 
@@ -84,6 +91,8 @@ class ClusterGate:
             return off
         if (skewed := clock_objection(self._clock_ahead_s())) is not None:
             return skewed
+        if (unreachable := self._unreachable.get(key)) is not None:
+            return unreachable
         floor = self._floors.get(key)
         if self._guard is not None and floor is not None:
             unguarded = self._guard.objection(floor.namespace, floor.kind)
@@ -141,6 +150,18 @@ class WorkerGate(ClusterGate):
     async def close(self) -> None:
         """Close the connections, after `run` has ended."""
         await asyncio.gather(*(one.close() for one in self._connections))
+
+
+def _is_beyond(hpa: HpaView) -> bool:
+    return hpa.kept.epoch is not None and hpa.kept.epoch > EPOCH_CARRIED_MAX
+
+
+def _unreachable(hpa: HpaView) -> Reason:
+    """One object's odd epoch keeps us from that object, and from no other."""
+    at = hpa.floor_object
+    mend = f"kubectl annotate {at.for_kubectl} {EPOCH}-"
+    sentence = f"{at.title} carries epoch {hpa.kept.epoch}, which no lease reaches"
+    return Reason(Code.NOT_FENCED, f"{sentence}; its owner removes it: {mend}")
 
 
 def _quick(settings: ClusterSettings) -> ClusterSettings:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from predictor.actuators.connection import APPLY, Connection
+from predictor.actuators.connection import APPLY, TOO_MANY_REQUESTS, Connection
 from predictor.actuators.floor_write import floor_body
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import refusal
@@ -37,6 +37,8 @@ TRIED_AGAIN_S = 10.0
 MEND = "apply the policies of {}, or set guard.required: false to act without them"
 _FOLDERS = {HPA_KIND: "deploy/guard", SCALED_OBJECT_KIND: "deploy/guard-keda"}
 _AT_ONCE_MAX = 8
+_TRIED_MAX = 5
+_SERVER_ERROR = 500
 _Place = tuple[str, FloorKind]
 _DRY_RUN = [
     ("dryRun", "All"),
@@ -80,18 +82,22 @@ class GuardProbe:
         return Reason(Code.NOT_GUARDED, f"namespace {namespace}: {proof.objection}")
 
     async def look(self, hpas: Sequence[HpaView]) -> None:
-        """Try the guard where that is due, on the first with a band of each place."""
-        first: dict[_Place, HpaView] = {}
+        """Try the guard where that is due, on those with a band of each place until one tells."""
+        candidates: dict[_Place, list[HpaView]] = {}
         for hpa in hpas:
             if hpa.opt_in.has_band and not hpa.opt_in.faults:
-                first.setdefault((hpa.namespace, hpa.floor_object.kind), hpa)
+                candidates.setdefault((hpa.namespace, hpa.floor_object.kind), []).append(hpa)
         at_once = asyncio.Semaphore(_AT_ONCE_MAX)
 
-        async def one(hpa: HpaView) -> None:
+        async def one(among: Sequence[HpaView]) -> None:
             async with at_once:
-                await self._try(hpa)
+                for hpa in among[:_TRIED_MAX]:
+                    if await self._tells(hpa):
+                        return
 
-        await asyncio.gather(*(one(hpa) for place, hpa in first.items() if self._is_due(place)))
+        await asyncio.gather(
+            *(one(among) for place, among in candidates.items() if self._is_due(place))
+        )
 
     def _is_due(self, place: _Place) -> bool:
         proof = self._proofs.get(place)
@@ -101,7 +107,8 @@ class GuardProbe:
         gap_s = PROVEN_AGAIN_S if is_proven else TRIED_AGAIN_S
         return self._monotonic() - proof.tried_at_s >= gap_s
 
-    async def _try(self, hpa: HpaView) -> None:
+    async def _tells(self, hpa: HpaView) -> bool:
+        """Try it on one object; whether the answer is about the guard, or nothing can be known."""
         at = hpa.floor_object
         proof = self._proofs.setdefault((hpa.namespace, at.kind), _Proof(0.0))
         proof.tried_at_s = self._monotonic()
@@ -109,19 +116,20 @@ class GuardProbe:
             answer = await self._connection.patch(at.path, outside_body(hpa), APPLY, _DRY_RUN)
         except ClusterUnreachable as error:
             proof.objection = f"the guard could not be tried: {error}"
-            return
+            return True
         if answer.ok:
             proof.proven_at_s = None
             mend = MEND.format(_FOLDERS[at.kind])
             taken = f"the server would take a write outside the band of {at.title}"
             proof.objection = f"{taken}; {mend}"
-            return
+            return True
         said = refusal(answer, at.title).sentence
         if f"'{GUARD_POLICIES[at.kind]}'" in said:
             proof.proven_at_s, proof.objection = proof.tried_at_s, ""
-        elif answer.status not in (404, 409):
-            proof.proven_at_s = None
-            proof.objection = f"the guard could not be tried: {said}"
+            return True
+        # A busy or failing server says nothing against what was proven a moment ago.
+        proof.objection = f"the guard could not be tried: {said}"
+        return answer.status == TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR
 
 
 def outside_body(hpa: HpaView) -> dict[str, Any]:

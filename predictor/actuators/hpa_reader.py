@@ -25,7 +25,7 @@ from predictor.actuators.pod_trouble import cut, deployment_trouble
 from predictor.actuators.quantity import parse_quantity
 from predictor.actuators.scaled_object import ScaledHpa
 from predictor.core.cluster import HpaView, MetricTarget
-from predictor.core.opt_in import FIELD_MANAGER, FLOOR, OptIn, read_kept_state, read_opt_in
+from predictor.core.opt_in import FIELD_MANAGER, FLOOR, Mode, OptIn, read_kept_state, read_opt_in
 from predictor.core.other_controllers import (
     ControlFacts,
     FloorManager,
@@ -103,6 +103,8 @@ def _view(
 ) -> HpaView:
     owners = floor_owners(hpa.metadata.managed_fields)
     opt_in = read_opt_in(hpa.metadata.annotations)
+    if target.is_discovered and opt_in.mode is None:
+        opt_in = msgspec.structs.replace(opt_in, mode=Mode.SHADOW)
     verdict = _control(hpa, facts, owners)
     return HpaView(
         key=target.key,

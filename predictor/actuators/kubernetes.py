@@ -218,6 +218,8 @@ class KubernetesCluster:
     def _wrote(self, written: Answer, intent: FloorIntent, at: FloorObject) -> Applied:
         """Keep what the server made of it: the watch tells it a moment later."""
         applied = _applied(written)
+        if not applied.resource_version:
+            return applied
         self._views.wrote(intent.uid, applied.resource_version)
         self._scenes.heard_of(at, written.body)
         return applied
@@ -274,5 +276,8 @@ def _reason(failure: Reason | ClusterUnreachable) -> Reason:
 
 
 def _applied(written: Answer) -> Applied:
-    metadata = msgspec.json.decode(written.body, type=_Written).metadata
-    return Applied(metadata.resource_version)
+    """What was taken stays taken, also where the answer cannot be read (a proxy's own page)."""
+    try:
+        return Applied(msgspec.json.decode(written.body, type=_Written).metadata.resource_version)
+    except msgspec.MsgspecError:
+        return Applied("")

@@ -20,6 +20,8 @@ from predictor.core.opt_in import FIELD_MANAGER
 
 EPOCH_MAX = 2**31 - 1
 """`leaseTransitions` is a 32-bit number."""
+EPOCH_CARRIED_MAX = EPOCH_MAX // 2
+"""What an object may carry and still be caught up with; more was typed by somebody."""
 _NAME_LENGTH_MAX = 200
 _RELEASED_DURATION_S = 1
 

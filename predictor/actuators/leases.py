@@ -21,7 +21,7 @@ import datetime as dt
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -40,7 +40,6 @@ from predictor.actuators.lease_record import (
 )
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import refusal
-from predictor.core.opt_in import EPOCH
 from predictor.core.reasons import Code, Reason
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -117,11 +116,10 @@ class PartitionLeases:
             self._parts.setdefault(partition, _Part())
         self._changed.set()
 
-    def note_seen(self, partition: int, epoch: int) -> None:
-        """An object of this partition carries this epoch: ours has to be larger, or as large."""
-        part = self._parts.get(partition)
-        if part is not None:
-            part.epoch_on_objects = max(part.epoch_on_objects, epoch)
+    def note_carried(self, epochs: Mapping[int, int]) -> None:
+        """The highest epoch that the objects of each partition carry now; ours has to reach it."""
+        for partition, part in self._parts.items():
+            part.epoch_on_objects = epochs.get(partition, 0)
 
     def epoch(self, partition: int) -> int | Reason:
         """What a write for this partition carries now, or why none may go out."""
@@ -129,8 +127,6 @@ class PartitionLeases:
         if part is None or partition not in self._wanted:
             return _not_fenced(f"demand partition {partition} was not given to this worker")
         name = lease_name(self._group, partition)
-        if part.epoch_on_objects >= EPOCH_MAX:
-            return _not_fenced(_unusable(name, part.epoch_on_objects))
         if part.epoch is None:
             holder = part.lease.holder if part.lease is not None else ""
             held = f"is held by {holder}" if holder else "is not ours yet"
@@ -269,10 +265,3 @@ class PartitionLeases:
 
 def _not_fenced(sentence: str) -> Reason:
     return Reason(Code.NOT_FENCED, sentence)
-
-
-def _unusable(name: str, epoch: int) -> str:
-    return (
-        f"Lease {name}: an object carries epoch {epoch}, which no lease reaches;"
-        f" its owner removes it: kubectl annotate hpa NAME -n NAMESPACE {EPOCH}-"
-    )

@@ -14,11 +14,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from predictor.actuators.connection import APPLY, Connection
-from predictor.actuators.floor_write import floor_body, floor_refusal
+from predictor.actuators.floor_write import floor_body, floor_query, floor_refusal
 from predictor.actuators.port import ClusterUnreachable
 from predictor.core.cluster import FloorIntent, TargetKey
 from predictor.core.floor_object import FloorObject
-from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 from predictor.core.restore_step import STEP_GAP_S, Pace, Restored, restored
 from predictor.way_back.held_floors import HeldFloor, held_floor, held_floors
@@ -80,13 +79,7 @@ class Restorer:
         self._namespaces = namespaces
         self._now_s = now_s
         self._step_gap_s = step_gap_s
-        self._query = [
-            ("fieldManager", FIELD_MANAGER),
-            ("fieldValidation", "Strict"),
-            # What was taken from us is somebody's decision: the server tells, we yield.
-            ("force", "false"),
-            *([("dryRun", "All")] if is_dry_run else []),
-        ]
+        self._dry_run = [("dryRun", "All")] if is_dry_run else []
 
     async def run_pass(self, pace: Pace) -> Pass:
         """Take back what is due; raises `ClusterUnreachable` where nothing could be read."""
@@ -140,7 +133,8 @@ class Restorer:
         if isinstance(step, Reason):
             return _row(floor, _verdict(step), step)
         intent, at = _intent(floor, step), floor.at
-        answer = await self._connection.patch(at.path, floor_body(intent, at), APPLY, self._query)
+        query = [*floor_query(intent, floor.hpa), *self._dry_run]
+        answer = await self._connection.patch(at.path, floor_body(intent, at), APPLY, query)
         if answer.ok:
             lowered = step.floor < floor.held.floor_now
             verdict = Verdict.LOWERED if lowered else Verdict.OWNERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -178,12 +179,24 @@ async def test_whoever_writes_in_the_last_moment_is_named(world: TargetWorld) ->
     old = await world.view()
     world.edit({"spec": {"minReplicas": 5}})
 
-    # the watch may or may not have told of the edit: the answer is the same
     said = reason_of(await world.cluster.set_floor(a_floor_intent(old, 9)))
+    seen = await world.view()
+    while seen.held_back is None:
+        await asyncio.sleep(0.05)
+        seen = await world.view()
 
-    assert said.code is Code.CONFLICT
-    assert "a-person set minReplicas to 5 after us" in said.sentence
+    # the watch may or may not have told of the edit before the write
+    assert said.code in (Code.MOVED_ON, Code.CONFLICT)
+    assert "a-person set minReplicas to 5 after us" in seen.held_back.sentence
     assert world.floor() == 5
+
+
+async def test_our_own_annotation_in_somebodys_hand_locks_nothing(world: TargetWorld) -> None:
+    await world.raise_to(8)
+    world.edit({"metadata": {"annotations": {UNTIL: "2020-01-01T00:00:00Z"}}})
+
+    assert isinstance(await world.raise_to(9), Applied)
+    assert world.floor() == 9
 
 
 async def test_a_floor_above_a_lowered_maximum_is_not_sent(world: TargetWorld) -> None:

@@ -131,6 +131,20 @@ async def test_an_unreachable_cluster_is_said_and_the_next_tick_tries_again(tmp_
     assert (tmp_path / "ready").exists()
 
 
+async def test_a_disk_that_takes_no_file_costs_no_decision(tmp_path: Path) -> None:
+    world = World(ready_file=tmp_path / "absent" / "ready")
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=250)
+    task = asyncio.create_task(world.loop.run())
+    await world.decided(1)
+    world.demand(30, per_s=900)
+    await world.decided(2)
+    world.loop.stop()
+    await task
+
+    assert world.snapshot.ticks >= 2
+
+
 async def test_event_time_drives_the_ticks_and_raises_the_floor() -> None:
     world = World()
     world.inbox.on_assigned({0})

@@ -6,13 +6,14 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.gate import ClusterGate, GateSettings, OpenGate, WorkerGate
 from predictor.actuators.guard_probe import TRIED_AGAIN_S, GuardProbe
-from predictor.actuators.lease_record import EPOCH_MAX, lease_name
+from predictor.actuators.lease_record import lease_name
 from predictor.actuators.leases import LeaseTimes, PartitionLeases
 from predictor.actuators.switch import READ_AGE_MAX_S, Switch
 from predictor.core.cluster import HpaView, TargetKey
@@ -130,7 +131,7 @@ async def test_the_epoch_goes_beyond_what_objects_carry_also_when_the_lease_was_
     ours = leases(world, connection, "ours", Hand())
     await ours.renew()
 
-    ours.note_seen(0, 41)
+    ours.note_carried({0: 41})
 
     assert "epoch 41" in sentence(ours.epoch(0), Code.NOT_FENCED)
     await ours.renew()
@@ -138,17 +139,6 @@ async def test_the_epoch_goes_beyond_what_objects_carry_also_when_the_lease_was_
     world.plane.delete(lease_path(world, 0))
     await ours.renew()
     assert ours.epoch(0) == 42
-
-
-async def test_an_epoch_that_no_lease_reaches_is_named_with_its_mend(
-    world: GuardedWorld, connection: Connection
-) -> None:
-    ours = leases(world, connection, "ours", Hand())
-    ours.note_seen(0, EPOCH_MAX)
-
-    await ours.renew()
-
-    assert "kubectl annotate" in sentence(ours.epoch(0), Code.NOT_FENCED)
 
 
 async def test_a_partition_that_was_taken_away_is_let_go_of(
@@ -310,6 +300,29 @@ async def test_a_worker_writes_with_guard_lease_and_switch_and_not_while_it_is_o
     gate._switch._asked_at_s = None
     assert await gate.permit(KEY) == 8
     await gate.close()
+
+
+async def test_an_epoch_that_somebody_typed_keeps_us_from_that_object_until_it_is_removed(
+    world: GuardedWorld, connection: Connection
+) -> None:
+    path = world.hpa()
+    ours = leases(world, connection, "ours", Hand())
+    gate = ClusterGate(
+        switch=Switch(connection, world.namespace), guard=None, leases=ours,
+        partition_of=lambda module: 0,
+    )  # fmt: skip
+    seen = view(world, path)
+    other = msgspec.structs.replace(seen, key=TargetKey("role", KEY.region))
+    typed = msgspec.structs.replace(seen, kept=KeptState(None, 10**12))
+
+    await gate.look([typed, other])
+    await ours.renew()
+
+    assert "kubectl annotate hpa" in sentence(await gate.permit(KEY), Code.NOT_FENCED)
+    assert isinstance(await gate.permit(other.key), int)
+    await gate.look([seen, other])
+    await ours.renew()
+    assert isinstance(await gate.permit(KEY), int)
 
 
 @pytest.mark.parametrize(("skew_s", "side"), [(600.0, "ahead of"), (-600.0, "behind")])
