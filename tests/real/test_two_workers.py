@@ -28,7 +28,7 @@ from tests.streams.kafka_world import (
     totals_of,
 )
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 PARTITIONS = 4
 
