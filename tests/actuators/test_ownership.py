@@ -79,11 +79,11 @@ def force(intent: FloorIntent, *entries: dict[str, object]) -> str:
 OURS, SHARED = entry(FIELD_MANAGER, FIELD, KEPT), entry("argocd-controller", FIELD)
 
 
-def test_force_is_for_adoption_alone() -> None:
+def test_force_is_for_adoption_and_for_what_is_ours_alone() -> None:
     raised = an_intent(3, 8)
 
     assert force(raised, entry("helm", FIELD)) == "true"
-    assert force(raised, OURS) == "false"
+    assert force(raised, OURS) == "true", "only our own annotations can be in dispute"
     assert force(raised, OURS, SHARED) == "true", "shared at the baseline: adopted anew"
     assert force(an_intent(8, 6), OURS, SHARED) == "false", "shared above it: a conflict"
     assert force(an_intent(8, 10), OURS, SHARED) == "false"
