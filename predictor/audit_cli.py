@@ -108,7 +108,6 @@ def _write(
 
 
 def _show(replayed: Replay, other: OtherPolicy | None, policy: Path | None) -> None:
-
     from predictor.audit_report import floor_table, other_lines, refused_lines, replayed_lines
 
     report = replayed.report()

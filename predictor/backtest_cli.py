@@ -210,7 +210,6 @@ def _write(judged: Sequence[Judged], notes: Sequence[str], outputs: Outputs) -> 
 
 
 def _show(judged: Sequence[Judged]) -> None:
-
     from predictor.backtest_verdict import score_table, verdict
 
     console = result_console()

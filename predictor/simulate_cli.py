@@ -254,7 +254,6 @@ def _write(result: SimulationResult, out: Path) -> None:
 
 
 def _show(result: SimulationResult) -> None:
-
     from predictor.simulation.table import arms_table
     from predictor.simulation.verdict import verdict
 

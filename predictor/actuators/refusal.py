@@ -23,7 +23,7 @@ _CODES = {
 }
 _CONFLICT = 409
 _UNPROCESSABLE = 422
-_MANAGER_CONFLICT = "FieldManagerConflict"
+_MANAGER_CONFLICT = b"FieldManagerConflict"
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ def refusal(answer: Answer, place: str) -> Reason:
     """
     otherwise = Code.UNREACHABLE if answer.status >= _SERVER_ERROR else Code.REFUSED
     code = _CODES.get(answer.status, otherwise)
-    if answer.status == _CONFLICT and _MANAGER_CONFLICT.encode() in answer.body:
+    if answer.status == _CONFLICT and _MANAGER_CONFLICT in answer.body:
         code = Code.CONFLICT
     return Reason(code, f"{place}: the API server answered {answer.status}: {_message(answer)}")
 
