@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo demo-live test test-unit coverage lint format bench bench-forecast bench-control bench-decide bench-streams soak rig rigs lock clean
+.PHONY: help setup demo demo-live test test-unit coverage lint format bench bench-forecast bench-control bench-decide bench-size bench-streams soak rig rigs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -66,6 +66,10 @@ bench-control: setup ## Our floor next to HPA alone and every peer on traces; TR
 
 bench-decide: setup ## CPU of a decision for 30,000 targets, as JSON under build/bench
 	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_decide
+
+bench-size: setup ## What a request costs, learned next to scikit-learn's regressions, and the CPU of sizing 30,000 targets
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_cost_line
+	@OMP_NUM_THREADS=1 $(BIN)/python -m scripts.bench_size
 
 bench-streams: setup rigs ## Events per CPU second next to peers on a real broker, into build/bench
 	@$(BIN)/python -m scripts.bench_streams

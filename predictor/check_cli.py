@@ -111,9 +111,10 @@ def _scene(files: tuple[Path, ...], settings: Settings, cluster: Cluster | None)
     except OSError as error:
         stop(EXIT_UNREACHABLE, str(error))
     if cluster is None:
-        return Scene(tuple(objects), settings, None, tuple(unread))
+        return Scene(tuple(objects), settings, unread_files=tuple(unread))
     both = (*objects, *cluster.objects)
-    return Scene(both, settings, cluster.facts, (*unread, *cluster.unread))
+    told = tuple(cluster.unread)
+    return Scene(both, settings, cluster.facts, told, unread_files=tuple(unread))
 
 
 def _read_cluster(
@@ -164,14 +165,14 @@ def _namespaces(settings: Settings, named: list[str] | None) -> tuple[str, ...]:
 
 
 def _show(findings: list[Finding], scene: Scene, *, as_json: bool, fix: bool) -> None:
-    from predictor.check.report import findings_json, findings_table, patches_yaml, summary
+    from predictor.check.report import findings_json, findings_table, patches_yaml, plain, summary
 
     if fix:
         typer.echo(patches_yaml(findings), nl=False)
         for one in findings:
             if one.patch is None and one.mend:
                 line = f"{one.severity.value}: {one.object}: {one.sentence}; by hand: {one.mend}"
-                typer.echo(line, err=True)
+                typer.echo(plain(line), err=True)
         return
     if as_json:
         typer.echo(findings_json(findings))

@@ -15,7 +15,7 @@ import numpy as np
 from models.series import ALL_REGIONS
 from predictor.core.audit import OutcomeRow, Record, RecordRefused, made_again
 from predictor.core.budgets import BUDGET_CODES
-from predictor.core.cluster import Applied, HpaView, NotApplied, TargetKey
+from predictor.core.cluster import Applied, HpaView, TargetKey
 from predictor.core.decision import FloorDecision, WeightDecision
 from predictor.core.guardrails import GUARDRAILS
 from predictor.core.inputs import Inputs
@@ -50,11 +50,15 @@ class SeriesReason(msgspec.Struct, frozen=True):
 
 
 class Write(msgspec.Struct, frozen=True):
-    """What was to be written and what came of it; `reason` where nothing was written."""
+    """What was to be written and what came of it; `reason` where nothing was written.
+
+    `epoch` says which owner of the module's partition wrote, 0 where nobody counts them.
+    """
 
     name: str
     applied: bool
     reason: Reason | None = None
+    epoch: int = 0
 
 
 class TargetExplained(msgspec.Struct, frozen=True):
@@ -264,6 +268,7 @@ def _write(outcomes: Sequence[OutcomeRow], key: TargetKey, name: str) -> Write |
     for one in outcomes:
         if one.key == key:
             outcome = one.outcome
-            reason = outcome.reason if isinstance(outcome, NotApplied) else None
-            return Write(name, isinstance(outcome, Applied), reason)
+            if isinstance(outcome, Applied):
+                return Write(name, True, epoch=outcome.epoch)
+            return Write(name, False, outcome.reason)
     return None

@@ -179,7 +179,8 @@ def _written(write: Write | None) -> str:
     if write is None:
         return "The record does not say what came of it."
     if write.applied:
-        return f"minReplicas of {write.name} was patched."
+        by = f", by the owner of epoch {write.epoch}" if write.epoch else ""
+        return f"minReplicas of {write.name} was patched{by}."
     reason = write.reason
     why = "" if reason is None else f": {reason.sentence} ({reason.code})"
     return f"minReplicas of {write.name} was not patched{why}."

@@ -19,6 +19,7 @@ from predictor.actuators.gate import Gate, OpenGate
 from predictor.actuators.port import Cluster
 from predictor.core.audit import encode_record
 from predictor.core.cluster import (
+    Applied,
     FloorIntent,
     NotApplied,
     Outcome,
@@ -88,7 +89,7 @@ class Service:
         inputs = await self._gatherer.gather(before, now_s)
         decision, self.state = decide(inputs, self._policy, before, now_s)
         if self._mode == "active":
-            await self._gate.look(inputs.cluster.hpas)
+            await self._gate.look(inputs.cluster.hpas, inputs.cluster.routes)
         outcomes = await self._act(decision)
         self._record(encode_record(inputs, self._policy, before, decision, outcomes))
         return Tick(inputs, decision, outcomes)
@@ -123,9 +124,12 @@ class Service:
         permitted = await self._gate.permit(_key(intent))
         if isinstance(permitted, Reason):
             return NotApplied(permitted)
+        replace = msgspec.structs.replace
         if isinstance(intent, FloorIntent):
-            return await self._cluster.set_floor(msgspec.structs.replace(intent, epoch=permitted))
-        return await self._cluster.set_weights(intent)
+            outcome = await self._cluster.set_floor(replace(intent, epoch=permitted))
+        else:
+            outcome = await self._cluster.set_weights(replace(intent, epoch=permitted))
+        return replace(outcome, epoch=permitted) if isinstance(outcome, Applied) else outcome
 
 
 def _key(intent: FloorIntent | WeightIntent) -> TargetKey:

@@ -261,6 +261,7 @@ class Settings(Section, frozen=True):
     telemetry_stale_after_s: Seconds = 90.0
     telemetry_handback_after_s: Seconds = 900.0
     lag_max_s: Seconds = 180.0
+    metrics_failing_hold_s: Annotated[float, Meta(ge=0, le=2_592_000)] = 21_600.0
     warm_up_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
     expiry_s: Annotated[float, Meta(ge=600, le=86400)] = 900.0
     corroborate_by_metrics: bool = True
@@ -320,6 +321,7 @@ class Settings(Section, frozen=True):
             telemetry_stale_after_s=self.telemetry_stale_after_s,
             telemetry_handback_after_s=self.telemetry_handback_after_s,
             lag_max_s=max(self.lag_max_s, min(lag_max_s, self.telemetry_handback_after_s)),
+            metrics_failing_hold_s=self.metrics_failing_hold_s,
             warm_up_s=self.warm_up_s,
         )
 

@@ -19,7 +19,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from predictor import __version__
+from predictor.actuators.gate_state import GateState
+from predictor.core.cluster import TargetKey
 from predictor.core.decision import Decision
+from predictor.core.reasons import Code
 from predictor.model_store.outcomes import LoadOutcome
 from streams.counters import SampleVerdict
 from streams.events import RejectReason
@@ -42,6 +45,10 @@ class Snapshot:
     lag_s: float = -1.0
     events: Counter[str] = field(default_factory=Counter)
     decisions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    writes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    held_back: frozenset[tuple[TargetKey, Code]] = frozenset()
+    gate: GateState | None = None
+    floors_until_s: dict[TargetKey, float] = field(default_factory=dict)
     ticks: int = 0
     tick_failures: int = 0
     tick_duration_s: float = 0.0
@@ -61,6 +68,9 @@ class PredictorCollector(Collector):
         snapshot = self._read()
         yield from _process_series(snapshot)
         yield from _event_series(snapshot)
+        yield from _write_series(snapshot)
+        if snapshot.gate is not None:
+            yield from _gate_series(snapshot.gate)
         if snapshot.decision is not None:
             yield from _target_series(snapshot.decision)
 
@@ -129,6 +139,60 @@ def _event_series(snapshot: Snapshot) -> Iterable[Metric]:
     for (reason, outcome), count in sorted(snapshot.decisions.items()):
         decisions.add_metric([reason, outcome], count)
     yield decisions
+
+
+def _write_series(snapshot: Snapshot) -> Iterable[Metric]:
+    writes = CounterMetricFamily(
+        f"{PREFIX}_writes", "Writes by what they were to do.", labels=["kind", "outcome"]
+    )
+    for (kind, outcome), count in sorted(snapshot.writes.items()):
+        writes.add_metric([kind, outcome], count)
+    held = GaugeMetricFamily(
+        f"{PREFIX}_target_held_back",
+        "1 while a target does not get what was decided, by reason code.",
+        labels=["module", "region", "reason"],
+    )
+    for key, code in sorted(snapshot.held_back):
+        held.add_metric([key.module, key.region, code], 1.0)
+    until = GaugeMetricFamily(
+        f"{PREFIX}_floor_until_timestamp_seconds",
+        "When a floor of ours runs out unless it is renewed.",
+        labels=["module", "region"],
+    )
+    for key, until_s in sorted(snapshot.floors_until_s.items()):
+        until.add_metric([key.module, key.region], until_s)
+    yield from (writes, held, until)
+
+
+def _gate_series(gate: GateState) -> Iterable[Metric]:
+    off = GaugeMetricFamily(f"{PREFIX}_switched_off", "1 while somebody switched the service off.")
+    off.add_metric([], float(gate.is_off))
+    read = GaugeMetricFamily(
+        f"{PREFIX}_switch_read", "1 where the switch could be read the last time."
+    )
+    read.add_metric([], float(gate.is_switch_read))
+    yield from (off, read)
+    if gate.clock_ahead_s is not None:
+        yield GaugeMetricFamily(
+            f"{PREFIX}_clock_ahead_seconds",
+            "How far this machine's clock is ahead of the API server's.",
+            value=gate.clock_ahead_s,
+        )
+    guards = GaugeMetricFamily(
+        f"{PREFIX}_guard_proven",
+        "1 where the server was seen to refuse what it should.",
+        labels=["namespace", "kind"],
+    )
+    for namespace, kind, is_proven in sorted(gate.guards):
+        guards.add_metric([namespace, kind], float(is_proven))
+    leases = GaugeMetricFamily(
+        f"{PREFIX}_lease_epoch",
+        "The epoch under which a demand partition's writes go out, 0 while its Lease is not ours.",
+        labels=["partition"],
+    )
+    for partition, epoch in sorted(gate.leases):
+        leases.add_metric([str(partition)], float(epoch or 0))
+    yield from (guards, leases)
 
 
 def _target_series(decision: Decision) -> Iterable[Metric]:

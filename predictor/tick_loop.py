@@ -19,6 +19,7 @@ from predictor.clock import EventClock, WallClock
 from predictor.core.cluster import NotApplied
 from predictor.demand_inbox import DemandInbox
 from predictor.gather import Gatherer
+from predictor.held_back import held_back, writes
 from predictor.service import Service, Tick
 from predictor.settings import Settings
 from predictor.telemetry import Snapshot
@@ -111,6 +112,13 @@ class TickLoop:
         snapshot.watermark_s = self._inbox.watermark_s
         snapshot.lag_s = -1.0 if tick.inputs.lag_s is None else tick.inputs.lag_s
         snapshot.owned_modules = self._inbox.owned_modules
+        snapshot.held_back = held_back(tick.decision, tick.outcomes)
+        snapshot.writes.update(writes(tick.decision, tick.outcomes))
+        snapshot.floors_until_s = {
+            hpa.key: hpa.kept.until_s
+            for hpa in tick.inputs.cluster.hpas
+            if hpa.kept.until_s is not None
+        }
         for key, outcome in tick.outcomes:
             refused = isinstance(outcome, NotApplied)
             reason = str(outcome.reason.code) if isinstance(outcome, NotApplied) else "Applied"

@@ -1,4 +1,4 @@
-"""`mplp-predictor restore`, `off` and `on`: floors back to their owners, also of a dead service.
+"""`mplp-predictor restore`, `off` and `on`: back to the owners' values, also of a dead service.
 
 `predictor/cli.py` adds them. They parse, call, print and return an exit code; everything heavy is
 imported inside. What was done goes to standard output, what went wrong to standard error.
@@ -31,8 +31,14 @@ NamespaceOption = Annotated[
     list[str] | None,
     typer.Option("--namespace", "-n", help="Of the HPAs; repeatable. Else the configured ones."),
 ]
+RouteNamespaceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of the VirtualServices; repeatable. Else as the HPAs'.", metavar="NAMESPACE"
+    ),
+]
 AllOption = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="Every HPA of the cluster.")
+    bool, typer.Option("--all-namespaces", "-A", help="Everything in the cluster.")
 ]
 ServiceNamespaceOption = Annotated[
     str | None,
@@ -50,16 +56,21 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Ask the server, w
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which cluster, which HPAs, and where the service's own objects lie."""
+    """Which cluster, which HPAs and routes, and where the service's own objects lie.
+
+    No namespace is every namespace; `route_namespaces` is None where they are the HPAs' own.
+    """
 
     cluster: ClusterSettings
     namespaces: tuple[str, ...]
+    route_namespaces: tuple[str, ...] | None
     service_namespace: str
 
 
 def restore(
     *,
     namespace: NamespaceOption = None,
+    route_namespace: RouteNamespaceOption = None,
     all_namespaces: AllOption = False,
     every: Annotated[
         str | None, typer.Option(help="Again and again, such as 60s; else once.")
@@ -73,10 +84,11 @@ def restore(
     context: ContextOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Take back the floors that ran out unrenewed, in steps; needs nothing but the API server.
+    """Take back what ran out unrenewed, in steps; needs nothing but the API server.
 
-    A quarter of a floor each minute, never below the owner's. While the service is switched off,
-    all floors. Exit code 1: some floor or namespace failed.
+    A quarter of a floor each minute, never below the owner's; of route weights 20 points each
+    minute, only towards home. While the service is switched off, all of them. Exit code 1: one of
+    them, or a namespace, failed.
 
     Example: mplp-predictor restore --namespace us-east-1 --dry-run
     """
@@ -86,6 +98,7 @@ def restore(
     reach = _reach(
         namespace,
         all_namespaces,
+        route_namespaces=route_namespace,
         service_namespace=service_namespace,
         kubeconfig=kubeconfig,
         context=context,
@@ -106,22 +119,24 @@ def off(
         float, typer.Option(hidden=True, help="Seconds until the second look.")
     ] = SETTLED_AFTER_S,
     namespace: NamespaceOption = None,
+    route_namespace: RouteNamespaceOption = None,
     all_namespaces: AllOption = False,
     service_namespace: ServiceNamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Switch the whole service off and hand every floor back to its owner now.
+    """Switch the whole service off and hand every floor and route weight back to its owner now.
 
-    Works with the service dead and with no broker; `on` ends it. Route weights stay as they are.
-    Exit code 1: some floor could not be handed back, and is named.
+    Works with the service dead and with no broker; `on` ends it. Exit code 1: one of them could not
+    be handed back, and is named.
 
     Example: mplp-predictor off --reason "incident 4711"
     """
     reach = _reach(
         namespace,
         all_namespaces,
+        route_namespaces=route_namespace,
         service_namespace=service_namespace,
         kubeconfig=kubeconfig,
         context=context,
@@ -159,6 +174,7 @@ def _reach(
     namespaces: list[str] | None,
     is_everywhere: bool,
     *,
+    route_namespaces: list[str] | None = None,
     service_namespace: str | None,
     kubeconfig: Path | None,
     context: str | None,
@@ -174,6 +190,7 @@ def _reach(
         found, file = ClusterSettings(context=context), None
         service = _SERVICE_NAMESPACE
         configured: tuple[str, ...] = ()
+        of_routes: tuple[str, ...] = ()
     else:
         settings = settings_of(config)
         from predictor.wiring import cluster_settings
@@ -181,6 +198,7 @@ def _reach(
         found, file = cluster_settings(settings), settings.kubernetes.kubeconfig
         service = settings.kubernetes.namespace
         configured = tuple(place for place in found.watched_places if place)
+        of_routes = tuple(sorted({route.namespace for route in found.routes}))
     import msgspec
 
     cluster = msgspec.structs.replace(
@@ -190,8 +208,11 @@ def _reach(
         kubeconfig=_kubeconfig(kubeconfig, file),
         context=context or found.context,
     )
-    wanted = () if is_everywhere else tuple(namespaces or configured)
-    return Reach(cluster, wanted, service_namespace or service)
+    if is_everywhere:
+        return Reach(cluster, (), None, service_namespace or service)
+    wanted = tuple(namespaces or configured)
+    routes = tuple(route_namespaces or (() if namespaces else of_routes)) or None
+    return Reach(cluster, wanted, routes, service_namespace or service)
 
 
 def _kubeconfig(given: Path | None, configured: str | None) -> str | None:
@@ -222,6 +243,7 @@ async def _restore(reach: Reach, pause_s: float | None, *, is_now: bool, is_dry_
             connection,
             reach.namespaces,
             reach.service_namespace,
+            route_namespaces=reach.route_namespaces,
             is_now=is_now,
             is_dry_run=is_dry_run,
             tell=_tell,
@@ -254,6 +276,7 @@ async def _off(reach: Reach, reason: str, settled_after_s: float, *, in_steps: b
             connection,
             reach.namespaces,
             reach.service_namespace,
+            route_namespaces=reach.route_namespaces,
             is_now=not in_steps,
             tell=_tell,
         )

@@ -203,12 +203,13 @@ def new_gate(settings: Settings, partitions: int) -> WorkerGate | None:
 
 
 def new_standby(settings: Settings) -> Standby | None:
-    """Who takes back floors that ran out; an expiry is a time of day, so not in event time."""
+    """Who takes back what ran out; an expiry is a time of day, so not in event time."""
     if settings.mode == "shadow" or settings.clock == "event":
         return None
     cluster = cluster_settings(settings)
     places = [place for place in cluster.watched_places if place]
-    return Standby(cluster, places, settings.kubernetes.namespace)
+    routes = sorted({route.namespace for route in cluster.routes}) or None
+    return Standby(cluster, places, settings.kubernetes.namespace, route_namespaces=routes)
 
 
 def new_tables(

@@ -21,6 +21,7 @@ from models.ensemble import Ensemble
 from models.manifest import ModelRefused
 from models.model_signature import trusted_keys
 from models.store import folder_reader, opened
+from predictor.actuators.gate import WorkerGate
 from predictor.actuators.kubernetes import KubernetesCluster
 from predictor.calendar_file import CalendarFault, CalendarFile
 from predictor.calendar_watcher import CalendarWatcher
@@ -206,7 +207,7 @@ async def _parts(
         may_decide=lambda: tables.recovered,
         ready_file=ready_file,
     )
-    registry.register(_collector(snapshot, ingest, audit))
+    registry.register(_collector(snapshot, ingest, audit, gate))
     checks.now = ticks
     await audit.start()
     await tables.start()
@@ -264,10 +265,13 @@ def _calendar_watcher(
     return CalendarWatcher(calendar[0], now_s=clock.now_s, take=calendar[1].plan)
 
 
-def _collector(snapshot: Snapshot, ingest: Ingest, audit: AuditTopic) -> PredictorCollector:
+def _collector(
+    snapshot: Snapshot, ingest: Ingest, audit: AuditTopic, gate: WorkerGate | None
+) -> PredictorCollector:
     def read() -> Snapshot:
         snapshot.events = ingest.counts
         snapshot.audit_dropped = audit.counts["dropped"]
+        snapshot.gate = None if gate is None else gate.state()
         return snapshot
 
     return PredictorCollector(read)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -213,6 +215,27 @@ class ControlPlane(Rig):
         """Start it again at the same address, and wait for it and for custom metrics."""
         self._launch(API_SERVER, self._api_answers)
         self._await(ADAPTER, self._metrics_are_served)
+
+    def back_up(self) -> Path:
+        """Copy everything that etcd holds; the API server is away meanwhile."""
+        kept = self.folder / "backup"
+        with self._stored_at_rest():
+            shutil.copytree(self.folder / ETCD, kept)
+        return kept
+
+    def restore(self, kept: Path) -> None:
+        """Put a backup in place of everything that was stored since, as after a disaster."""
+        with self._stored_at_rest():
+            shutil.rmtree(self.folder / ETCD)
+            shutil.copytree(kept, self.folder / ETCD)
+
+    @contextmanager
+    def _stored_at_rest(self) -> Iterator[None]:
+        self.stop_api()
+        self._servers[ETCD].stop()
+        yield
+        self._launch(ETCD, lambda: _healthy(self._ports.etcd, "/readyz", secure=False))
+        self._launch(API_SERVER, self._api_answers)
 
     def _end(self) -> None:
         for server in reversed(self._servers.values()):

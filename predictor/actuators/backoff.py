@@ -11,6 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from streams.backoff import Backoff
+
 _REFUSED_IN_ROW_MAX = 3
 # What a server may ask for with Retry-After; more is taken for a mistake.
 _ASKED_WAIT_MAX_S = 120.0
@@ -19,12 +21,8 @@ _ASKED_WAIT_MAX_S = 120.0
 _RANDOM = secrets.SystemRandom()
 
 
-class Backoff:
-    """When the next request may go out after failures: doubling delays, spread by half.
-
-    Jitter after Marc Brooker, "Exponential Backoff And Jitter": without it every worker returns in
-    the same instant as the server does.
-    """
+class RequestBackoff:
+    """When the next request may go out after failures: the delays of `streams/backoff.py`."""
 
     def __init__(
         self,
@@ -33,35 +31,31 @@ class Backoff:
         monotonic: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = _RANDOM.random,
     ) -> None:
-        self._delay_s = delay_s
-        self._delay_max_s = delay_max_s
+        self._delays = Backoff(delay_s, delay_max_s, draw)
         self._monotonic = monotonic
-        self._draw = draw
-        self._failures = 0
-        self._open_at_s = 0.0
+        self._open_at_s: float | None = None
 
     @property
     def has_failed(self) -> bool:
         """Whether the last request failed."""
-        return self._failures > 0
+        return self._open_at_s is not None
 
     @property
     def wait_s(self) -> float:
         """Seconds until the next request may go out; 0 when it may go now."""
-        return max(0.0, self._open_at_s - self._monotonic()) if self._failures else 0.0
+        return 0.0 if self._open_at_s is None else max(0.0, self._open_at_s - self._monotonic())
 
     def failed(self, asked_wait_s: float = 0.0) -> None:
         """Close for a while; requests that were under way together count as one failure."""
         if self.wait_s:
             return
-        delay_s = min(self._delay_max_s, self._delay_s * 2.0 ** min(self._failures, 16))
-        spread_s = delay_s * (0.5 + 0.5 * self._draw())
-        self._failures += 1
-        self._open_at_s = self._monotonic() + max(spread_s, min(asked_wait_s, _ASKED_WAIT_MAX_S))
+        delay_s = max(self._delays.next_delay_s(), min(asked_wait_s, _ASKED_WAIT_MAX_S))
+        self._open_at_s = self._monotonic() + delay_s
 
     def answered(self) -> None:
         """Open again."""
-        self._failures = 0
+        self._delays.reset()
+        self._open_at_s = None
 
 
 class Patience:
@@ -81,7 +75,7 @@ class Patience:
         self._delays_s = (delay_s, delay_max_s)
         self._monotonic = monotonic
         self._size_max = size_max
-        self._paths: OrderedDict[str, Backoff] = OrderedDict()
+        self._paths: OrderedDict[str, RequestBackoff] = OrderedDict()
         self._refused_in_row = 0
 
     def wait_s(self, path: str) -> float:
@@ -91,7 +85,7 @@ class Patience:
 
     def refused(self, path: str, asked_wait_s: float) -> bool:
         """Spare the path; whether so many were refused in a row that all should wait."""
-        backoff = self._paths.setdefault(path, Backoff(*self._delays_s, self._monotonic))
+        backoff = self._paths.setdefault(path, RequestBackoff(*self._delays_s, self._monotonic))
         backoff.failed(asked_wait_s)
         while len(self._paths) > self._size_max:
             self._paths.popitem(last=False)

@@ -29,6 +29,10 @@ class BoundedMemory(Generic[_Key, _Value]):
         while len(self._values) > self._size_max:
             self._values.popitem(last=False)
 
+    def forget(self, key: _Key) -> None:
+        """As if it had never been noted."""
+        self._values.pop(key, None)
+
     def of(self, key: _Key) -> _Value | None:
         """What was noted last; None after a restart."""
         return self._values.get(key)

@@ -21,7 +21,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.rest import RESTResponse
 
-from predictor.actuators.backoff import Backoff, Patience
+from predictor.actuators.backoff import Patience, RequestBackoff
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.server_clock import clock_ahead_s
@@ -78,7 +78,7 @@ class Connection:
     def __init__(
         self,
         settings: ClusterSettings,
-        backoff: Backoff | None = None,
+        backoff: RequestBackoff | None = None,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -87,7 +87,9 @@ class Connection:
         self._client: ApiClient | None = None
         # Of first requests that come together only one may make the client.
         self._connecting = asyncio.Lock()
-        self._backoff = backoff or Backoff(settings.retry_delay_s, settings.retry_delay_max_s)
+        self._backoff = backoff or RequestBackoff(
+            settings.retry_delay_s, settings.retry_delay_max_s
+        )
         self._patience = Patience(settings.retry_delay_s, settings.retry_delay_max_s)
         self._last_failure = "the API server failed"
 

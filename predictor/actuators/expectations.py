@@ -12,6 +12,7 @@ from predictor.actuators.ownership import taken_sentence
 from predictor.core.cluster import DestinationView, FloorIntent, RouteView, WeightIntent
 from predictor.core.floor_object import floor_object
 from predictor.core.reasons import Code, Reason
+from predictor.core.route_home import shift_objection
 
 WEIGHT_SUM = 100
 """Istio takes any ratio; whole percents that sum to 100 are what people read."""
@@ -66,6 +67,8 @@ def weight_objection(intent: WeightIntent, seen: RouteView | None) -> Reason | N
     if seen.destinations != decided.destinations:
         routes = f"{_written(seen.destinations)}, decided on {_written(decided.destinations)}"
         return Reason(Code.MOVED_ON, f"{place} routes {routes}")
+    if (not_opted_in := shift_objection(seen)) is not None:
+        return not_opted_in
     weights = intent.weights
     fits = len(weights) == len(seen.destinations) and sum(weights) == WEIGHT_SUM
     if not fits or min(weights) < 0:

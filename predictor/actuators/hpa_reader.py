@@ -7,13 +7,14 @@ it reports pods that do not exist).
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from predictor.actuators.cluster_settings import HpaTarget
-from predictor.actuators.objects import Deployment, Hpa, MetricValue
+from predictor.actuators.objects import Condition, Deployment, Hpa, MetricValue
 from predictor.actuators.ownership import (
     Holding,
     floor_owners,
@@ -25,6 +26,7 @@ from predictor.actuators.pod_trouble import cut, deployment_trouble
 from predictor.actuators.quantity import parse_quantity
 from predictor.actuators.scaled_object import ScaledHpa
 from predictor.core.cluster import HpaView, MetricTarget
+from predictor.core.floor_object import FloorKind
 from predictor.core.opt_in import FIELD_MANAGER, FLOOR, Mode, OptIn, read_kept_state, read_opt_in
 from predictor.core.other_controllers import (
     ControlFacts,
@@ -44,12 +46,14 @@ _TOLD_ELSEWHERE = ("ScalingDisabled", "AmbiguousSelector")
 class NamespaceScene(msgspec.Struct, frozen=True):
     """All HPAs and Deployments of one namespace at one moment, by name.
 
-    `scaled` names the HPAs of each scaled object, by its kind and name.
+    `scaled` names the HPAs of each scaled object, by its kind and name. `list_numbers` says of a
+    kind from which list of it all this stems (`object_store.py`).
     """
 
     hpas: Mapping[str, Hpa]
     deployments: Mapping[str, Deployment]
     scaled: Mapping[tuple[str, str], tuple[str, ...]]
+    list_numbers: Mapping[FloorKind, int] = {}
 
     @classmethod
     def of(cls, hpas: Iterable[Hpa], deployments: Iterable[Deployment]) -> NamespaceScene:
@@ -105,7 +109,7 @@ def _view(
     opt_in = read_opt_in(hpa.metadata.annotations)
     if target.is_discovered and opt_in.mode is None:
         opt_in = msgspec.structs.replace(opt_in, mode=Mode.SHADOW)
-    verdict = _control(hpa, facts, owners)
+    verdict, failing = _control(hpa, facts, owners), _failing(hpa)
     return HpaView(
         key=target.key,
         namespace=target.namespace,
@@ -125,7 +129,8 @@ def _view(
         kept=read_kept_state(hpa.metadata.annotations),
         held_back=verdict.held_back,
         notes=verdict.notes,
-        metrics_failing=_metrics_failing(hpa),
+        metrics_failing=cut(f"{failing.reason}: {failing.message}") if failing else "",
+        metrics_failing_since_s=_instant(failing.last_transition_time) if failing else None,
         blocked=deployment_trouble(deployment),
         template=_template(deployment),
         scaled_object="" if facts.scaled_object is None else facts.scaled_object.name,
@@ -183,13 +188,20 @@ def _template(deployment: Deployment) -> str:
     return hashlib.sha256(msgspec.json.encode(containers, order="sorted")).hexdigest()[:12]
 
 
-def _metrics_failing(hpa: Hpa) -> str:
+def _failing(hpa: Hpa) -> Condition | None:
     """The controller's own word that it cannot scale by what the spec asks for."""
     for one in hpa.status.conditions or ():
         if one.type == "ScalingActive" and one.status == "False":
-            told = one.reason in _TOLD_ELSEWHERE
-            return "" if told else cut(f"{one.reason}: {one.message}")
-    return ""
+            return None if one.reason in _TOLD_ELSEWHERE else one
+    return None
+
+
+def _instant(written: str) -> float | None:
+    try:
+        at = dt.datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return at.timestamp() if at.tzinfo is not None else None
 
 
 def _baseline(

@@ -3,7 +3,7 @@
 `predictor/service.py` calls it through the port. It reads HPAs and Deployments by watch and routes
 at each observation, and writes exactly two things: `spec.minReplicas` (of an HPA that KEDA makes,
 its ScaledObject's `spec.minReplicaCount`) with our own annotations by server-side apply, and a
-default route's weights by JSON Patch. It must never create or delete an
+default route's weights, with our annotations too, by JSON Patch. It must never create or delete an
 object, repeat a write by itself, or raise for what the cluster answers.
 
 Server-side apply because it alone records who owns a field. At adoption the owner's manager holds
@@ -33,7 +33,12 @@ from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import patch_refusal
 from predictor.actuators.scaled_object import ScaledHpa
 from predictor.actuators.vertical_autoscalers import VerticalAutoscalers
-from predictor.actuators.virtual_service import Routing, read_route, weight_patch
+from predictor.actuators.virtual_service import (
+    Routing,
+    read_route,
+    weight_patch,
+    written_annotations,
+)
 from predictor.actuators.watched_scenes import WatchedScenes
 from predictor.actuators.write_budget import WriteBudget
 from predictor.core.cluster import (
@@ -103,6 +108,10 @@ class KubernetesCluster:
                 problems.append((TargetKey(target.module, EVERY_REGION), _reason(route)))
         return ClusterView(tuple(hpas), tuple(views), tuple(problems))
 
+    def silent_s(self) -> float | None:
+        """The longest time that a watch said nothing, None before there is one."""
+        return self._scenes.silent_s()
+
     async def set_floor(self, intent: FloorIntent) -> Outcome:
         """Apply `spec.minReplicas` and our annotations, if nothing has moved since the decision."""
         place = f"HPA {intent.namespace}/{intent.name}"
@@ -124,7 +133,7 @@ class KubernetesCluster:
         return self._wrote(written, intent, at)
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
-        """Read the VirtualService again and patch the weights alone, if nothing has moved."""
+        """Read the VirtualService again and patch weights and our annotations, if none moved."""
         decided = intent.route
         place = f"VirtualService {decided.namespace}/{decided.name}"
         hosts = {one.region: one.host for one in decided.destinations}
@@ -140,7 +149,7 @@ class KubernetesCluster:
             if objection is not None:
                 return NotApplied(objection)
             path = self._routing.path(target)
-            patch = weight_patch(found, seen, intent.weights)
+            patch = weight_patch(found, seen, intent.weights, written_annotations(intent))
             written = await self._connection.patch(path, patch, JSON_PATCH, _WRITE)
         except ClusterUnreachable as error:
             return NotApplied(Reason(Code.UNREACHABLE, f"{place}: {error}"))
@@ -220,7 +229,8 @@ class KubernetesCluster:
         applied = _applied(written)
         if not applied.resource_version:
             return applied
-        self._views.wrote(intent.uid, applied.resource_version)
+        lists_begun = self._scenes.lists_begun(at)
+        self._views.wrote(intent.uid, applied.resource_version, lists_begun)
         self._scenes.heard_of(at, written.body)
         return applied
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import msgspec
 
 from predictor.actuators.connection import Answer, Connection
+from predictor.actuators.gate_state import LeaseState
 from predictor.actuators.lease_record import (
     EPOCH_MAX,
     Lease,
@@ -142,6 +143,18 @@ class PartitionLeases:
             sentence = f"epoch {part.epoch_on_objects} on an object is beyond {part.epoch}"
             return _not_fenced(f"Lease {name}: {sentence}; the next renewal goes beyond it")
         return part.epoch
+
+    def states(self) -> tuple[LeaseState, ...]:
+        """Each partition that is ours to decide for; another thread may ask."""
+        parts = [(one, self._parts.get(one)) for one in sorted(self._wanted)]
+        return tuple(LeaseState(one, self._believed(part)) for one, part in parts)
+
+    def _believed(self, part: _Part | None) -> int | None:
+        epoch = None if part is None else part.epoch
+        if part is None or epoch is None:
+            return None
+        age_s = self._monotonic() - part.renewed_at_s
+        return epoch if age_s <= self._times.renew_deadline_s else None
 
     async def run(self) -> None:
         """Take and renew until stopped, then let go of all."""

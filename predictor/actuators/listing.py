@@ -38,6 +38,22 @@ class Listing(NamedTuple, Generic[_Item]):
     resource_version: str
 
 
+async def newest_version(connection: Connection, path: str) -> str | Reason:
+    """The version that the server itself is at, asked for without its cache; raises
+    `ClusterUnreachable`.
+
+    Source: Kubernetes API concepts, "Resource versions": a list that names none is of the newest.
+    """
+    answer = await connection.get(path, [("limit", "1")])
+    if not answer.ok:
+        return refusal(answer, path)
+    try:
+        page = msgspec.json.decode(answer.body, type=_Page[msgspec.Raw])
+    except msgspec.MsgspecError as error:
+        return Reason(Code.REFUSED, f"{path} cannot be read: {error}")
+    return page.metadata.version
+
+
 async def listed(connection: Connection, path: str, kind: type[_Item]) -> list[_Item] | Reason:
     """All objects under `path`, or why they cannot be had; raises `ClusterUnreachable`."""
     found = await listed_with_version(connection, path, kind)

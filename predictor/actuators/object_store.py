@@ -38,7 +38,8 @@ class ObjectStore(Generic[Item]):
     """Objects by namespace and name; `revision` changes with every change of any of them.
 
     `resource_version` is where a watch goes on, empty where a list is needed first. `heard_at_s` is
-    the monotonic time of the last list, event or bookmark.
+    the monotonic time of the last list, event or bookmark. Lists are numbered as they begin, and
+    `list_number` is of the one that the objects stem from.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -48,6 +49,8 @@ class ObjectStore(Generic[Item]):
         self.was_synced = False
         self.heard_at_s = monotonic()
         self.revision = 0
+        self.lists_begun = 0
+        self.list_number = 0
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items.values())
@@ -65,11 +68,16 @@ class ObjectStore(Generic[Item]):
         """The server said something."""
         self.heard_at_s = self._monotonic()
 
+    def begin_list(self) -> None:
+        """A whole list is asked for now."""
+        self.lists_begun += 1
+
     def replace(self, items: Iterable[Item], resource_version: str) -> None:
         """A whole list, whatever was there before."""
         self._items = {_name(item): item for item in items}
         self.resource_version = resource_version
         self.was_synced = True
+        self.list_number = self.lists_begun
         self._changed()
 
     def put(self, item: Item) -> None:

@@ -112,6 +112,7 @@ class Condition(Wire, frozen=True):
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str = ""
 
 
 class _HpaStatus(Wire, frozen=True):

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from predictor.actuators.bounded_memory import BoundedMemory
 from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
 from predictor.core.opt_in import EPOCH, FIELD_MANAGER, REASON, STATE_DOMAIN, UNTIL
 
@@ -41,6 +40,7 @@ class ManagedFields(msgspec.Struct, frozen=True, rename="camel"):
 
     manager: str = ""
     operation: str = ""
+    time: str = ""
     subresource: str = ""
     fields_v1: _FieldsV1 = msgspec.field(name="fieldsV1", default_factory=_FieldsV1)
 
@@ -69,6 +69,17 @@ def foreign_owner(owners: Sequence[str]) -> str | None:
     return next((owner for owner in owners if owner != FIELD_MANAGER), None)
 
 
+def last_writer(managed_fields: Sequence[ManagedFields]) -> str:
+    """Who wrote the floor last, how and when; of an object without one, who wrote last at all."""
+    written = [one for one in managed_fields if not one.subresource]
+    owning = [one for one in written if not _MINIMA.isdisjoint(one.fields_v1.spec)]
+    # Times of one form and zone, so they are ordered as text.
+    newest = max(owning or written, key=lambda one: one.time, default=None)
+    if newest is None:
+        return "nobody that was recorded"
+    return f"{newest.manager} ({', '.join(filter(None, (newest.operation, newest.time)))})"
+
+
 def holding(managed_fields: Sequence[ManagedFields]) -> Holding:
     """Our part in the floor, by what the server recorded of us.
 
@@ -95,23 +106,3 @@ def taken_sentence(at: FloorObject, taken_by: str, replicas_min: int | None) -> 
         f"{at.title}: {taken_by} set {at.kind.minimum}{value} after us, and it stays theirs;"
         f" to let us adopt it anew: kubectl annotate {at.for_kubectl} {forget}"
     )
-
-
-class HeldFloors:
-    """Remembers which floors were held, where no server records it; `size_max` of them.
-
-    `simulated.py` keeps one; on a real cluster `holding` reads it off the object.
-    """
-
-    def __init__(self, size_max: int = 20_000) -> None:
-        self._uids: BoundedMemory[str, None] = BoundedMemory(size_max)
-
-    def note(self, uid: str) -> None:
-        """We hold this object's floor now; beyond the limit the longest unseen is forgotten."""
-        self._uids.note(uid, None)
-
-    def taken_by(self, uid: str, owners: Sequence[str]) -> str | None:
-        """Who took the floor from us: set only where we held it once and now do not."""
-        if uid not in self._uids or FIELD_MANAGER in owners:
-            return None
-        return foreign_owner(owners)

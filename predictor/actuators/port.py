@@ -24,7 +24,7 @@ class Cluster(Protocol):
         ...
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
-        """Set the default route's weights alone; never raises for what the cluster answers."""
+        """Set the default route's weights, where its owner lets them move; never raises either."""
         ...
 
     async def close(self) -> None:

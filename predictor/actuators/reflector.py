@@ -19,10 +19,10 @@ from typing import Generic
 import msgspec
 import structlog
 
-from predictor.actuators.backoff import Backoff
+from predictor.actuators.backoff import RequestBackoff
 from predictor.actuators.connection import ASKED_AGAIN, Answer, Connection
-from predictor.actuators.listing import listed_with_version
-from predictor.actuators.object_store import Item, ObjectStore
+from predictor.actuators.listing import listed_with_version, newest_version
+from predictor.actuators.object_store import Item, ObjectStore, is_older
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.refusal import refusal
 from predictor.actuators.watch_events import (
@@ -57,7 +57,7 @@ class Reflector(Generic[Item]):
         *,
         watch_s: float,
         read_timeout_s: float,
-        backoff: Backoff,
+        backoff: RequestBackoff,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
@@ -103,7 +103,12 @@ class Reflector(Generic[Item]):
         """One list where one is needed, then one watch to its end; why it ended, if it failed."""
         store = self.store
         try:
+            if store.resource_version:
+                doubt = await self._look_back()
+                if doubt is not None:
+                    return doubt
             if not store.resource_version:
+                store.begin_list()
                 found = await listed_with_version(self._connection, self.path, self._kind)
                 if isinstance(found, Reason):
                     return found
@@ -118,6 +123,21 @@ class Reflector(Generic[Item]):
         elif failure is None:
             self._backoff.failed()
         return failure
+
+    async def _look_back(self) -> Reason | None:
+        """List anew where the server is at an older state than was heard of; why it cannot be said.
+
+        So it is after etcd was restored from a backup, and a watch from a version that is still to
+        come says nothing at all (v1.37).
+        """
+        newest = await newest_version(self._connection, self.path)
+        if isinstance(newest, Reason):
+            return newest
+        if is_older(newest, self.store.resource_version):
+            heard = self.store.resource_version
+            _log.warning("server_went_back", path=self.path, heard_of=heard, now_at=newest)
+            self.store.resource_version = ""
+        return None
 
     async def _watched(self) -> Reason | None:
         try:

@@ -7,11 +7,13 @@ must never read a clock, and never know what the service forecasts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from predictor.actuators.expectations import FloorSeen, floor_objection, weight_objection
-from predictor.actuators.ownership import HeldFloors
+from predictor.actuators.virtual_service import written_annotations
 from predictor.cluster_model.measures import Measures
 from predictor.cluster_model.nodes import NodePool, NodeSpec
 from predictor.cluster_model.readings import metric_targets
@@ -30,7 +32,14 @@ from predictor.core.cluster import (
     WeightIntent,
 )
 from predictor.core.hpa_twin.spec import DEFAULT_FLAGS
-from predictor.core.opt_in import FIELD_MANAGER, KeptState, Mode, OptIn
+from predictor.core.opt_in import (
+    FIELD_MANAGER,
+    KeptState,
+    KeptWeights,
+    Mode,
+    OptIn,
+    read_kept_weights,
+)
 from predictor.core.reasons import Code, Reason
 
 SYNC_S = DEFAULT_FLAGS.sync_s
@@ -60,6 +69,7 @@ class _Record:
     uid: str
     version: int = 1
     owner: str = OWNER
+    was_ours: bool = False
     kept: KeptState = field(default_factory=KeptState)
 
 
@@ -98,7 +108,6 @@ class SimulatedCluster:
         self._records = {key: _Record(f"hpa-{key.module}-{key.region}") for key in self._workloads}
         self._baselines = {key: one.floor for key, one in self._workloads.items()}
         self._opt_ins: dict[TargetKey, OptIn] = {}
-        self._held = HeldFloors()
         self._routes = {route.module: _route_view(route) for route in routes}
 
     def advance(self, now_s: float, demand: Mapping[TargetKey, float]) -> None:
@@ -167,6 +176,17 @@ class SimulatedCluster:
         """The owner deletes the HPA and its Deployment; the target stays configured."""
         self._workloads.pop(key).delete(self.now_s)
 
+    def owner_weighs(self, module: str, weights: Mapping[str, int]) -> None:
+        """The owner sets the default route's weights by hand."""
+        route = self._routes[module]
+        wanted = [weights[one.region] for one in route.destinations]
+        self._routes[module] = _next_version(route, wanted, route.kept)
+
+    def owner_lets_shift(self, module: str, is_enabled: bool) -> None:
+        """The owner annotates the VirtualService that its weights may move, or may not."""
+        route = self._routes[module]
+        self._routes[module] = msgspec.structs.replace(route, is_shift_enabled=is_enabled)
+
     async def observe(self) -> ClusterView:
         """All targets and routes; a removed target is a problem."""
         missing = Reason(Code.TARGET_MISSING, _NO_TARGET)
@@ -186,31 +206,20 @@ class SimulatedCluster:
         record.owner = FIELD_MANAGER
         record.kept = KeptState(intent.until_s, intent.epoch)
         self.writes += 1
-        self._held.note(record.uid)
+        record.was_ours = True
         workload.sync(self.now_s)
         return Applied(str(record.version))
 
     async def set_weights(self, intent: WeightIntent) -> Outcome:
-        """Set the route's weights."""
+        """Set the route's weights, and keep beside them what a cluster would."""
         seen = self._routes.get(intent.route.module)
         objection = weight_objection(intent, seen)
         if seen is None or objection is not None:
             return NotApplied(objection or Reason(Code.ROUTE_NOT_FOUND, intent.route.module))
         self.writes += 1
-        version = str(int(seen.resource_version) + 1)
-        self._routes[seen.module] = RouteView(
-            seen.module,
-            seen.namespace,
-            seen.name,
-            seen.uid,
-            version,
-            seen.route_index,
-            tuple(
-                DestinationView(one.index, one.region, one.host, weight)
-                for one, weight in zip(seen.destinations, intent.weights, strict=True)
-            ),
-        )
-        return Applied(version)
+        kept = read_kept_weights(written_annotations(intent))
+        self._routes[seen.module] = _next_version(seen, intent.weights, kept)
+        return Applied(self._routes[seen.module].resource_version)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -220,12 +229,13 @@ class SimulatedCluster:
         if workload is None:
             return None
         record = self._records[key]
+        is_taken = record.was_ours and record.owner != FIELD_MANAGER
         return FloorSeen(
             uid=record.uid,
             resource_version=str(record.version),
             replicas_min=workload.floor,
             replicas_max=workload.replicas_max,
-            taken_by=self._held.taken_by(record.uid, [record.owner]),
+            taken_by=record.owner if is_taken else None,
         )
 
     def _view(self, key: TargetKey, workload: Workload) -> HpaView:
@@ -249,6 +259,17 @@ class SimulatedCluster:
         )
 
 
+def _next_version(route: RouteView, weights: Sequence[int], kept: KeptWeights) -> RouteView:
+    destinations = tuple(
+        DestinationView(one.index, one.region, one.host, weight)
+        for one, weight in zip(route.destinations, weights, strict=True)
+    )
+    version = str(int(route.resource_version) + 1)
+    return msgspec.structs.replace(
+        route, resource_version=version, destinations=destinations, kept=kept
+    )
+
+
 def _route_view(route: SimulatedRoute) -> RouteView:
     host = f"mplp-{route.module}-service.{{}}.svc.cluster.local"
     return RouteView(
@@ -262,4 +283,5 @@ def _route_view(route: SimulatedRoute) -> RouteView:
             DestinationView(index, region, host.format(region), weight)
             for index, (region, weight) in enumerate(route.weights.items())
         ),
+        is_shift_enabled=True,
     )

@@ -83,6 +83,11 @@ class Switch:
         self.problem: str | None = None
         """Why it could not be read the last time."""
 
+    @property
+    def is_off(self) -> bool:
+        """As it was last read."""
+        return self._state.off is not None
+
     async def objection(self) -> Reason | None:
         """Why nothing may be written, or None; reads again what is older than a second."""
         async with self._asking:

@@ -14,15 +14,20 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from predictor.actuators.backoff import Backoff
+from predictor.actuators.backoff import RequestBackoff
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import ASKED_AGAIN, Connection
 from predictor.actuators.hpa_reader import NamespaceScene
-from predictor.actuators.object_store import Item
+from predictor.actuators.object_store import Item, ObjectStore
 from predictor.actuators.objects import Deployment, Hpa
 from predictor.actuators.reflector import Reflector
 from predictor.actuators.scaled_object import ScaledHpas, ScaledObject
-from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
+from predictor.core.floor_object import (
+    HPA_KIND,
+    SCALED_OBJECT_KIND,
+    FloorKind,
+    FloorObject,
+)
 from predictor.core.reasons import Code, Reason
 
 _DEPLOYMENTS = "/apis/apps/v1{}/deployments"
@@ -53,6 +58,13 @@ class _Place:
         needed: tuple[_Reflector, ...] = (self.hpas, self.deployments)
         return needed if self.scaled_objects is None else (*needed, self.scaled_objects)
 
+    @property
+    def stores(self) -> dict[FloorKind, ObjectStore[Hpa] | ObjectStore[ScaledObject]]:
+        """What holds floors."""
+        if self.scaled_objects is None:
+            return {HPA_KIND: self.hpas.store}
+        return {HPA_KIND: self.hpas.store, SCALED_OBJECT_KIND: self.scaled_objects.store}
+
     def whole(self, hpa: Hpa) -> Hpa:
         """With what its ScaledObject says, where floors are written there."""
         return hpa if self.scaled_hpas is None else self.scaled_hpas.of(hpa, self.unread)
@@ -72,8 +84,10 @@ class _Place:
             hpas.setdefault(hpa.metadata.namespace, []).append(self.whole(hpa))
         for one in self.deployments.store:
             deployments.setdefault(one.metadata.namespace, []).append(one)
+        numbers = {kind: store.list_number for kind, store in self.stores.items()}
+        replace = msgspec.structs.replace
         return {
-            name: NamespaceScene.of(found, deployments.get(name, ()))
+            name: replace(NamespaceScene.of(found, deployments.get(name, ())), list_numbers=numbers)
             for name, found in hpas.items()
         }
 
@@ -112,6 +126,10 @@ class WatchedScenes:
             for name, place in self._places.items()
         }
 
+    def silent_s(self) -> float | None:
+        """The longest time that nothing was heard of a kind in a place; another thread may ask."""
+        return max((one.store.silent_s for one in self._reflectors()), default=None)
+
     def scene(self, namespace: str) -> NamespaceScene:
         """What was last heard of the namespace; see `problems` for how far it can be relied on."""
         place = self._at(namespace)
@@ -136,6 +154,12 @@ class WatchedScenes:
         place = self._at(namespace)
         found = None if place is None else place.hpas.store.get(namespace, name)
         return None if place is None or found is None else place.whole(found)
+
+    def lists_begun(self, at: FloorObject) -> int:
+        """The number of its kind's newest list: what was written before is in any later one."""
+        place = self._at(at.namespace)
+        store = None if place is None else place.stores.get(at.kind)
+        return 0 if store is None else store.lists_begun
 
     def heard_of(self, at: FloorObject, body: bytes) -> None:
         """What the server answered about one of them, to a write of ours or a look.
@@ -180,7 +204,7 @@ class WatchedScenes:
             kind,
             watch_s=settings.watch_s,
             read_timeout_s=settings.watch_read_timeout_s,
-            backoff=Backoff(settings.retry_delay_s, settings.retry_delay_max_s),
+            backoff=RequestBackoff(settings.retry_delay_s, settings.retry_delay_max_s),
         )
 
     def _unread(self, one: Reflector[ScaledObject] | None) -> str:

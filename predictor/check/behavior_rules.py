@@ -1,7 +1,7 @@
 """What an HPA's `behavior` does beside a floor: where it makes one costly or works against it.
 
 The arithmetic is the controller's own (`predictor/core/hpa_twin/`); a spec that the API server
-would refuse is told and looked at no further.
+would refuse is told by `spec_rules.py` and looked at no further.
 """
 
 from __future__ import annotations
@@ -10,32 +10,16 @@ import math
 from collections.abc import Iterator
 
 from predictor.check.finding import Fault, Finding, Severity
-from predictor.check.metric_specs import second_version
 from predictor.check.scene import Hpa, Scene
 from predictor.core.hpa_twin.floor_conditions import floor_condition_notes
 from predictor.core.hpa_twin.rate_limits import scale_down_limit
 from predictor.core.hpa_twin.scale_up_budget import scale_up_budget_notes
 from predictor.core.hpa_twin.scaling_rules import ScalingRules, SelectPolicy
-from predictor.core.hpa_twin.spec import HpaSpec, HpaSpecRefused, read_hpa_spec
+from predictor.core.hpa_twin.spec import HpaSpec
 from predictor.core.policy import ModulePolicy
 from predictor.core.reasons import Code
 
-_SERVED = ("autoscaling/v1", "autoscaling/v2")
 _SPENT_MAX = 100_000
-
-
-def specs(scene: Scene) -> Iterator[Finding]:
-    """Specs that the API server would not take, bounds included."""
-    for hpa in scene.checked:
-        if hpa.of.api_version not in _SERVED:
-            continue
-        read = _spec(hpa)
-        least, most = hpa.replicas_min, hpa.replicas_max
-        if isinstance(read, str):
-            yield _refused(hpa, read)
-        elif least is None or most is None or not 0 <= least <= most or most < 1:
-            written = f"minReplicas {hpa.spec.get('minReplicas', 1)!r:.40}"
-            yield _refused(hpa, f"{written} and maxReplicas {hpa.spec.get('maxReplicas')!r:.40}")
 
 
 def floor_conditions(scene: Scene) -> Iterator[Finding]:
@@ -112,21 +96,9 @@ def _selects_from_one(rules: ScalingRules) -> bool:
 
 def _behaving(scene: Scene) -> Iterator[tuple[Hpa, HpaSpec, ModulePolicy]]:
     """The HPAs whose spec can be read, with how their floor would move."""
-    for hpa in scene.checked:
-        if hpa.of.api_version in _SERVED and not isinstance(read := _spec(hpa), str):
+    for hpa, read in scene.read_specs:
+        if not isinstance(read, str):
             yield hpa, read, scene.policy_of(hpa)
-
-
-def _spec(hpa: Hpa) -> HpaSpec | str:
-    try:
-        return read_hpa_spec(second_version(hpa))
-    except HpaSpecRefused as error:
-        return str(error)
-
-
-def _refused(hpa: Hpa, what: str) -> Finding:
-    sentence = f"the API server would refuse it: {what}"
-    return _finding(Severity.ERROR, Fault.SPEC_REFUSED, hpa, sentence, "correct the field")
 
 
 def _finding(severity: Severity, code: Fault | Code, hpa: Hpa, sentence: str, mend: str) -> Finding:

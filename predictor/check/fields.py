@@ -16,7 +16,8 @@ _WHOLE_MAX = 2**31 - 1
 def value(body: object, *path: str | int) -> Any:
     """Whatever lies there; None where the path does not lead anywhere."""
     for step in path:
-        if isinstance(step, str) and isinstance(body, Mapping):
+        # A plain dict is nearly every case, and the abstract check costs more than the look-up.
+        if type(body) is dict or (isinstance(step, str) and isinstance(body, Mapping)):
             body = body.get(step)
         elif isinstance(step, int) and _is_list(body):
             entries: Sequence[object] = body  # type: ignore[assignment]

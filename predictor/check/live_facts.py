@@ -7,6 +7,7 @@ reads.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +19,9 @@ from predictor.actuators.refusal import refusal
 from predictor.actuators.server_clock import clock_ahead_s
 from predictor.actuators.switch import OFF_KEY, SWITCH, switch_path
 from predictor.check.fields import entries, text, texts, value
+from predictor.check.live_restorer import read_restorers
 from predictor.check.live_source import Cluster, ClusterReader, objects, served_versions
-from predictor.check.scene import Hpa, LiveFacts, MetricsApi, Right, Scene
+from predictor.check.scene import Hpa, LiveFacts, MetricsApi, Restorer, Right, Scene
 from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorKind
 from predictor.core.opt_in import CEILING, FLOOR
 from predictor.settings import Settings
@@ -54,9 +56,12 @@ async def read_cluster(
         _guards(reader, account),
         reader.body(switch_path(settings.kubernetes.namespace)),
     )
+    configured = sorted({one.namespace for one in settings.regions.values()})
+    restorers = await read_restorers(reader, settings.kubernetes.namespace, configured)
     found = await objects(reader, served, namespaces)
     checked = Scene(tuple(found), settings).checked
     rights, who = await _rights(reader, checked, settings, account)
+    restorers = await _with_rights(reader, restorers, checked)
     facts = LiveFacts(
         served=served,
         metrics_apis=apis,
@@ -66,6 +71,7 @@ async def read_cluster(
         rights=rights,
         whose_rights=who,
         clock_ahead_s=ahead_s,
+        restorers=restorers,
     )
     return Cluster(found, facts, reader.unread)
 
@@ -162,11 +168,48 @@ def _wanted(checked: Sequence[Hpa], settings: Settings) -> list[dict[str, str]]:
         at = hpa.floor_object
         one = _attributes(at.namespace, at.kind.group, at.kind.plural, "patch")
         wanted.append({**one, "name": at.name})
+    for namespace in sorted({route.namespace for route in settings.routes.values()}):
+        wanted.append(_attributes(namespace, "networking.istio.io", "virtualservices", "list"))
     for route in settings.routes.values():
         for verb in ("get", "patch"):
             one = _attributes(route.namespace, "networking.istio.io", "virtualservices", verb)
             wanted.append({**one, "name": route.virtual_service})
     return wanted
+
+
+async def _with_rights(
+    reader: ClusterReader, restorers: Sequence[Restorer] | None, checked: Sequence[Hpa]
+) -> tuple[Restorer, ...] | None:
+    """With what each may do where it looks; nothing where nobody may ask for another account."""
+    if restorers is None:
+        return None
+    made = []
+    for restorer in restorers:
+        bearing = [
+            hpa for hpa in checked if hpa.is_annotated and restorer.looks_in(hpa.of.namespace)
+        ]
+        asked = _restorer_wanted(restorer, bearing[:_HPAS_ASKED_MAX])
+        answers = await asyncio.gather(*(_reviewed(reader, one, restorer.account) for one in asked))
+        rights = [
+            _right(wanted, is_allowed)
+            for wanted, answer in zip(asked, answers, strict=True)
+            if answer is not None and answer.status != _FORBIDDEN
+            if (is_allowed := _allowed(reader, answer)) is not None
+        ]
+        made.append(dataclasses.replace(restorer, rights=tuple(rights)))
+    return tuple(made)
+
+
+def _restorer_wanted(restorer: Restorer, bearing: Sequence[Hpa]) -> list[dict[str, str]]:
+    """As `deploy/base/restorer_rbac.yaml` and `deploy/keda` grant it."""
+    wanted: list[dict[str, str]] = []
+    for hpa in bearing:
+        at = hpa.floor_object
+        listed = at.namespace if restorer.namespaces else ""
+        wanted.append(_attributes(listed, at.kind.group, at.kind.plural, "list"))
+        one = _attributes(at.namespace, at.kind.group, at.kind.plural, "patch")
+        wanted.append({**one, "name": at.name})
+    return [dict(one) for one in dict.fromkeys(tuple(one.items()) for one in wanted)]
 
 
 def _attributes(namespace: str, group: str, resource: str, verb: str) -> dict[str, str]:

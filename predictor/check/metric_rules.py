@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from predictor.check.fields import entries, text
 from predictor.check.finding import Fault, Finding, Severity
-from predictor.check.metric_specs import MetricSpec, metric_specs
+from predictor.check.metric_specs import MetricSpec
 from predictor.check.scene import Hpa, Scene
 from predictor.core.reasons import Code
 
@@ -25,6 +25,7 @@ _GROUPS = {
 _UNITS = ("second", "millisecond", "byte", "ratio", "percent", "length", "count", "total", "cores")
 _TOLD_ELSEWHERE = {"AmbiguousSelector": Code.AMBIGUOUS_SELECTOR}
 _MESSAGE_MAX = 240
+_NAMES_MAX = 10
 
 
 def conditions(scene: Scene) -> Iterator[Finding]:
@@ -64,16 +65,18 @@ def _inactive(hpa: Hpa, reason: str, said: str) -> Iterator[Finding]:
 def served(scene: Scene) -> Iterator[Finding]:
     """Metrics that no adapter serves; of files alone, those that need one."""
     if scene.live is None or scene.live.metrics_apis is None:
-        needing = [(hpa.of.title, one.name) for hpa, one in _metrics(scene) if not one.is_resource]
+        needing = [(hpa.of.title, one.name) for hpa, one in scene.metrics if not one.is_resource]
         if needing:
-            names = ", ".join(sorted({name for _, name in needing}))
-            sentence = f"only an installed metrics adapter serves {names}"
+            names = sorted({name for _, name in needing})
+            more = len(names) - _NAMES_MAX
+            told = ", ".join(names[:_NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+            sentence = f"only an installed metrics adapter serves {told}"
             mend = "check --live says whether one does"
             count = len({title for title, _ in needing})
             where = needing[0][0] if count == 1 else f"{count} HPAs"
             yield Finding(Severity.NOTE, Fault.METRIC_NEEDS_ADAPTER, where, sentence, mend)
         return
-    for hpa, one in _metrics(scene):
+    for hpa, one in scene.metrics:
         why = _not_served(one, scene)
         if why:
             mend = "install an adapter that serves it, or take it out of spec.metrics"
@@ -98,7 +101,7 @@ def _not_served(one: MetricSpec, scene: Scene) -> str:
 
 def object_values(scene: Scene) -> Iterator[Finding]:
     """Object metrics of type Value: not divided by replicas, so each sync multiplies anew."""
-    for hpa, one in _metrics(scene):
+    for hpa, one in scene.metrics:
         if one.kind == "Object" and one.target_type == "Value":
             sentence = (
                 f"{one.name} is an Object metric of type Value: while it stays above "
@@ -112,7 +115,7 @@ def object_values(scene: Scene) -> Iterator[Finding]:
 def work_of_another(scene: Scene) -> Iterator[Finding]:
     """Metrics named for another module than the one they scale: pods come where no queue is."""
     modules = [*scene.settings.modules]
-    for hpa, one in _metrics(scene):
+    for hpa, one in scene.metrics:
         scaled = _module_in(hpa.target[1], modules)
         counted = _module_in(one.name, modules) or _module_in(one.described_name, modules)
         if one.is_resource or not scaled or not counted or counted == scaled:
@@ -124,7 +127,7 @@ def work_of_another(scene: Scene) -> Iterator[Finding]:
 
 def units(scene: Scene) -> Iterator[Finding]:
     """Targets in thousandths where the metric's name says no unit."""
-    for hpa, one in _metrics(scene):
+    for hpa, one in scene.metrics:
         has_unit = any(unit in one.name.lower() for unit in _UNITS)
         if one.is_resource or has_unit or not re.fullmatch(r"\d{1,9}m", one.amount):
             continue
@@ -135,7 +138,7 @@ def units(scene: Scene) -> Iterator[Finding]:
 
 def memory(scene: Scene) -> Iterator[Finding]:
     """Memory as a metric: it seldom falls with load, and a leak looks like load."""
-    for hpa, one in _metrics(scene):
+    for hpa, one in scene.metrics:
         if one.is_resource and one.name == "memory":
             sentence = "scales on memory, which seldom falls with load: pods seldom go again"
             mend = "take memory out of spec.metrics; a limit and a restart are for leaks"
@@ -150,10 +153,6 @@ def _module_in(name: str, modules: list[str]) -> str:
     """The configured module that stands as a word in a name."""
     words = set(re.split(r"[-_./]", name[:253].lower()))
     return next((module for module in modules if module in words), "")
-
-
-def _metrics(scene: Scene) -> Iterator[tuple[Hpa, MetricSpec]]:
-    return ((hpa, one) for hpa in scene.checked for one in metric_specs(hpa))
 
 
 def _finding(severity: Severity, code: Fault | Code, hpa: Hpa, sentence: str, mend: str) -> Finding:

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from predictor.check.fields import entries, mapping, text, value, whole
-from predictor.check.scene import Hpa
+
+if TYPE_CHECKING:
+    from predictor.check.scene import Hpa
 
 _SOURCES = {
     "Resource": "resource",

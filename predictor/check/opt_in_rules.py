@@ -15,7 +15,7 @@ from predictor.actuators.ownership import (
     taken_sentence,
 )
 from predictor.check.control_rules import floor_managers
-from predictor.check.fields import value
+from predictor.check.fields import mapping, value
 from predictor.check.finding import Fault, Finding, Severity
 from predictor.check.patches import Patch, patch_of
 from predictor.check.scene import Hpa, Scene
@@ -25,7 +25,7 @@ from predictor.core.reasons import Code
 
 def no_targets(scene: Scene) -> Iterator[Finding]:
     """Nothing to act on at all, or modules that can only be forecast."""
-    if not scene.checked:
+    if not scene.checked and (scene.objects or scene.live is not None):
         yield Finding(
             Severity.WARNING,
             Fault.NO_TARGET,
@@ -36,7 +36,7 @@ def no_targets(scene: Scene) -> Iterator[Finding]:
         return
     found = {scene.module_of(hpa) for hpa in scene.checked}
     missing = [name for name in scene.settings.modules if name not in found]
-    if missing and len(missing) < len(scene.settings.modules):
+    if scene.checked and missing and len(missing) < len(scene.settings.modules):
         yield Finding(
             Severity.NOTE,
             Fault.NOT_COVERED,
@@ -46,19 +46,13 @@ def no_targets(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def unreadable_annotations(scene: Scene) -> Iterator[Finding]:
-    """Annotations that cannot be read: nothing is allowed by a guess."""
-    for hpa in scene.checked:
-        for fault in read_opt_in(hpa.floor.annotations).faults:
-            mend = "correct or remove it"
-            yield _finding(Severity.ERROR, Code.ANNOTATION_UNREADABLE, hpa, fault, mend)
-
-
 def bands(scene: Scene) -> Iterator[Finding]:
     """HPAs whose owner has not drawn the band: they are recorded and never changed."""
     for hpa in scene.checked:
         opt_in = read_opt_in(hpa.floor.annotations)
-        missing = [name for name in (FLOOR, CEILING) if name not in hpa.floor.annotations]
+        # One that is there and no text is told by `annotation_rules.py`.
+        written = mapping(hpa.floor.body, "metadata", "annotations")
+        missing = [name for name in (FLOOR, CEILING) if name not in written]
         if opt_in.mode is Mode.PAUSED:
             sentence = "its owner paused it: a floor of ours is released, nothing else is done"
             yield _finding(Severity.NOTE, Code.PAUSED, hpa, sentence, "")

@@ -13,10 +13,10 @@ from predictor.check.fields import entries, mapping, text, value, whole
 from predictor.check.finding import Fault, Finding, Severity
 from predictor.check.scene import Scene, SceneObject
 from predictor.core.reasons import Code
+from predictor.core.route_owners import MEND, ROUTES_FIELD, RouteOwnerFacts, route_control
 
 _ISTIO = "networking.istio.io"
 _WHOLE = 100
-_FOREIGN_MANAGERS = {"flagger": "Flagger", "rollouts-controller": "Argo Rollouts"}
 
 
 def weights(scene: Scene) -> Iterator[Finding]:
@@ -40,25 +40,38 @@ def weights(scene: Scene) -> Iterator[Finding]:
 
 
 def owners(scene: Scene) -> Iterator[Finding]:
-    """Routes whose weights another controller keeps."""
-    rollouts = {name: one for one in scene.of_kind("Rollout") for name in _routes_of(one)}
+    """Routes whose weights another controller keeps, as the service itself would say it."""
+    naming: dict[str, list[SceneObject]] = {}
+    for rollout in scene.of_kind("Rollout"):
+        for name in _routes_of(rollout):
+            naming.setdefault(name, []).append(rollout)
     for one in _services(scene):
-        owning = [
-            f"Flagger's Canary {text(owner, 'name')}"
-            for owner in entries(one.body, "metadata", "ownerReferences")
-            if text(owner, "kind") == "Canary"
-        ]
-        if one.name in rollouts:
-            owning.append(f"Argo Rollouts' Rollout {rollouts[one.name].name}")
-        if not owning:
-            managers = (
-                text(entry, "manager") for entry in entries(one.body, "metadata", "managedFields")
-            )
-            owning = [_FOREIGN_MANAGERS[name] for name in managers if name in _FOREIGN_MANAGERS]
-        if owning:
-            sentence = f"{owning[0]} keeps its weights and puts them back"
-            mend = "a VirtualService of its own for the regional weights"
-            yield _finding(Severity.ERROR, Code.OTHER_CONTROLLER, one, sentence, mend)
+        # A file without a namespace fits any.
+        near = ("", one.namespace) if one.namespace else None
+        named = (
+            rollout.name
+            for rollout in naming.get(one.name, ())
+            if near is None or rollout.namespace in near
+        )
+        reason = route_control(_owner_facts(one, tuple(named)))
+        if reason is not None:
+            sentence = reason.sentence.removesuffix(f"; {MEND}")
+            yield _finding(Severity.ERROR, reason.code, one, sentence, MEND)
+
+
+def _owner_facts(one: SceneObject, rollouts: tuple[str, ...]) -> RouteOwnerFacts:
+    held = (
+        text(entry, "manager")
+        for entry in entries(one.body, "metadata", "managedFields")
+        if ROUTES_FIELD in mapping(entry, "fieldsV1", "f:spec")
+    )
+    return RouteOwnerFacts(
+        title=one.title,
+        owners=one.owners,
+        annotations=tuple(one.annotations.items()),
+        managers=tuple(held),
+        rollouts=rollouts,
+    )
 
 
 def pinned(scene: Scene) -> Iterator[Finding]:

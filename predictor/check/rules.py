@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from predictor.check import (
+    annotation_rules,
     behavior_rules,
     cluster_rules,
     control_rules,
+    file_rules,
     metric_rules,
     opt_in_rules,
     platform_rules,
+    restorer_rules,
     rival_rules,
     route_rules,
+    spec_rules,
     version_rules,
 )
 from predictor.check.finding import Finding, worst_first
@@ -22,7 +28,9 @@ Rule = Callable[[Scene], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     opt_in_rules.no_targets,
-    opt_in_rules.unreadable_annotations,
+    annotation_rules.unreadable,
+    annotation_rules.unquoted,
+    annotation_rules.unknown,
     opt_in_rules.bands,
     opt_in_rules.baselines,
     opt_in_rules.takeovers,
@@ -34,7 +42,8 @@ RULES: tuple[Rule, ...] = (
     control_rules.applications,
     control_rules.kustomizations,
     control_rules.vertical_modes,
-    behavior_rules.specs,
+    spec_rules.specs,
+    spec_rules.unknown_fields,
     behavior_rules.floor_conditions,
     behavior_rules.scale_up_budgets,
     behavior_rules.disabled_directions,
@@ -59,10 +68,25 @@ RULES: tuple[Rule, ...] = (
     cluster_rules.guard,
     cluster_rules.switch,
     cluster_rules.clock,
+    restorer_rules.unrestored,
+    restorer_rules.rights,
     cluster_rules.unread,
+    file_rules.unread_files,
+    file_rules.nothing_read,
 )
 
 
 def checked(scene: Scene) -> list[Finding]:
     """Everything that any rule finds, worst first."""
-    return worst_first([finding for rule in RULES for finding in rule(scene)])
+    found = (_with_a_patch_that_applies(one) for rule in RULES for one in rule(scene))
+    return worst_first([*found])
+
+
+def _with_a_patch_that_applies(one: Finding) -> Finding:
+    """Without its patch, where no server would know the object that it names."""
+    patch = one.patch
+    if patch is None:
+        return one
+    has_name = bool(patch["metadata"]["name"])
+    is_gone = version_rules.drops(patch["apiVersion"], patch["kind"])
+    return one if has_name and not is_gone else msgspec.structs.replace(one, patch=None)

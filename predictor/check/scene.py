@@ -6,19 +6,24 @@ an object's body is whatever its author wrote and is read through `fields.py` al
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from predictor.check.fields import entries, mapping, strings, text, whole
+from predictor.check.metric_specs import MetricSpec, metric_specs, second_version
 from predictor.core.floor_object import FloorObject, floor_object
+from predictor.core.hpa_twin.spec import HpaSpec, HpaSpecRefused, read_hpa_spec
 from predictor.core.opt_in import DOMAIN
 from predictor.core.other_controllers import OwnerReference, scaled_object_name
 from predictor.core.policy import ModulePolicy, Policy
 from predictor.settings import Settings
 
 _SHORT = {"HorizontalPodAutoscaler": "HPA"}
+SERVED_VERSIONS = ("autoscaling/v1", "autoscaling/v2")
+"""Of HPAs; the specs of others are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class SceneObject:
     def title(self) -> str:
         """The object as findings name it."""
         kind = _SHORT.get(self.kind, self.kind)
-        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+        name = self.name or "without a name"
+        return f"{kind} {self.namespace}/{name}" if self.namespace else f"{kind} {name}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -121,6 +127,27 @@ class Hpa:
         return any(key.startswith(f"{DOMAIN}/") for key in self.floor.annotations)
 
 
+class Unread(enum.Enum):
+    """Why nothing is said of a file, or of a part of it."""
+
+    BROKEN = enum.auto()
+    TEMPLATE = enum.auto()
+    """A chart's, with its placeholders still in it."""
+    TOO_LARGE = enum.auto()
+    REFUSED = enum.auto()
+    """The file system does not give it."""
+    NO_OBJECT = enum.auto()
+    """Plain YAML of something else."""
+
+
+class UnreadFile(NamedTuple):
+    """A file that was passed over, in whole or in part."""
+
+    place: str
+    why: Unread
+    sentence: str
+
+
 class MetricsApi(NamedTuple):
     """An aggregated metrics API: whether its server answers, and the metric names it lists."""
 
@@ -143,6 +170,23 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
+class Restorer:
+    """A CronJob that takes back what ran out, `account` as "namespace/name"; no namespaces: all.
+
+    `rights` are those it needs where HPAs carry annotations of ours, as far as they are known.
+    """
+
+    title: str
+    account: str
+    namespaces: tuple[str, ...] = ()
+    rights: tuple[Right, ...] = ()
+
+    def looks_in(self, namespace: str) -> bool:
+        """Whether it would find a floor there."""
+        return not self.namespaces or namespace in self.namespaces
+
+
+@dataclass(frozen=True, slots=True)
 class LiveFacts:
     """What only a running cluster tells; None where it could not be asked.
 
@@ -160,6 +204,7 @@ class LiveFacts:
     rights: tuple[Right, ...] = ()
     whose_rights: str = ""
     clock_ahead_s: float | None = None
+    restorers: tuple[Restorer, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +215,8 @@ class Scene:
     settings: Settings = field(default_factory=Settings)
     live: LiveFacts | None = None
     unread: tuple[tuple[str, str], ...] = ()
-    """What could not be read, and why."""
+    """What the cluster did not tell, and why."""
+    unread_files: tuple[UnreadFile, ...] = ()
 
     def of_kind(self, *kinds: str) -> Iterator[SceneObject]:
         """The objects of these kinds, in their order."""
@@ -188,6 +234,17 @@ class Scene:
         return tuple(
             one for one in self.hpas if one.of.place or one.is_annotated or self.is_configured(one)
         )
+
+    @cached_property
+    def read_specs(self) -> tuple[tuple[Hpa, HpaSpec | str], ...]:
+        """The checked HPAs of a served version, each with its spec or what is wrong with it."""
+        served = (one for one in self.checked if one.of.api_version in SERVED_VERSIONS)
+        return tuple((one, _read_spec(one)) for one in served)
+
+    @cached_property
+    def metrics(self) -> tuple[tuple[Hpa, MetricSpec], ...]:
+        """Each metric of each checked HPA, as far as it can be read."""
+        return tuple((hpa, one) for hpa in self.checked for one in metric_specs(hpa))
 
     def is_configured(self, hpa: Hpa) -> bool:
         """Whether the settings name it; an object without a namespace may be any region's."""
@@ -274,3 +331,10 @@ class Scene:
             if all(hpa.target):
                 found.setdefault(self._target(hpa), set()).add(hpa.of.name)
         return found
+
+
+def _read_spec(hpa: Hpa) -> HpaSpec | str:
+    try:
+        return read_hpa_spec(second_version(hpa))
+    except HpaSpecRefused as error:
+        return str(error)

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from predictor.check.fields import value
 from predictor.check.finding import Fault, Finding, Severity
-from predictor.check.scene import Scene, SceneObject
+from predictor.check.scene import SERVED_VERSIONS, Scene, SceneObject
+
+_HPA = "HorizontalPodAutoscaler"
 
 
 class _Gone(NamedTuple):
@@ -96,12 +98,31 @@ def api_versions(scene: Scene) -> Iterator[Finding]:
                 continue
             sentence = f"{one.api_version} is not served by this cluster"
             mend = instead or "install its definition, or leave it out"
+        elif one.place and (fault := _no_hpa_version(one)) is not None and dropped is None:
+            sentence, mend = fault, f"write it as {SERVED_VERSIONS[-1]}"
         elif dropped is not None:
             sentence = f"{one.api_version} is not served: {dropped.why}"
             mend = instead
         else:
             continue
         yield Finding(Severity.ERROR, Fault.API_VERSION_GONE, one.title, sentence, mend, one.place)
+
+
+def drops(api_version: str, kind: str) -> bool:
+    """Whether some release dropped this version of the kind, or never had it."""
+    gone = _DROPPED.get(api_version)
+    if gone is not None:
+        return not gone.kinds or kind in gone.kinds
+    return kind == _HPA and api_version not in SERVED_VERSIONS
+
+
+def _no_hpa_version(one: SceneObject) -> str | None:
+    """What is wrong with an HPA's version, where no table of dropped ones knows it."""
+    if one.kind != _HPA or one.api_version in SERVED_VERSIONS:
+        return None
+    if not one.api_version:
+        return "apiVersion is missing: no server knows what it is"
+    return f"no Kubernetes release serves an HPA of {one.api_version[:60]}"
 
 
 def fields(scene: Scene) -> Iterator[Finding]:

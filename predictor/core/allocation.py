@@ -2,7 +2,8 @@
 
 `predictor/core/decide.py` calls it with one module at a time; routed modules are few. Weights stay
 where the owner put them as long as every region can carry its share; they leave only when one
-cannot, and go back when it can again with room to spare. Capacity comes before traffic: `wanted` is
+cannot, and go back when it can again with room to spare. A region that has no Ready pod any more
+gives what the others can carry, down to `weight_min`. Capacity comes before traffic: `wanted` is
 what the floors are sized for at once, `weights` moves towards it only as far as Ready pods can
 carry it. Pinned demand is never moved. Demand is counted where users are, not where it was served,
 so a move does not feed back into what it was made from.
@@ -10,11 +11,13 @@ so a move does not feed back into what it was made from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from models.series import FloatArray
+from predictor.core.guardrails import BoolArray
 from predictor.core.policy import RegionPolicy
 from predictor.core.reasons import Code, Reason
 from predictor.core.weights import TOTAL, IntArray, limited, rounded, spread, stepped
@@ -30,7 +33,8 @@ class RouteFacts:
     `unpinned_per_s` is the forecast quantile of demand that may go anywhere, `pinned_per_s` of what
     may not; `carries_max_per_s` is maxReplicas times the rate per pod, `carries_ready_per_s` Ready
     pods times what a floor plans them to carry (NaN where unknown). `held` says why nothing may
-    move now, None when it may. `moved_at_s` is None before the first move.
+    move now, None when it may. `moved_at_s` is None before the first move. `gone` has a sentence
+    for each region, by its place, that has had no Ready pod for too long.
     """
 
     regions: tuple[str, ...]
@@ -42,29 +46,37 @@ class RouteFacts:
     carries_ready_per_s: FloatArray
     moved_at_s: float | None
     held: Reason | None = None
+    gone: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Where the weights should be in the end, where they may go now, and why. Each sums to 100."""
+    """Where the weights should be in the end, where they may go now, and why. Each sums to 100.
+
+    `is_decided` is false where too little is known: then they stay, and are not asked to.
+    """
 
     wanted: IntArray
     weights: IntArray
     reasons: tuple[Reason, ...]
+    is_decided: bool = True
 
 
 def allocate(facts: RouteFacts, policy: RegionPolicy, now_s: float) -> Allocation:
     """Choose the weights to aim for and the step that may be taken now."""
     if facts.held is not None:
-        return Allocation(facts.weights_now, facts.weights_now, (facts.held,))
+        return Allocation(facts.weights_now, facts.weights_now, (facts.held,), is_decided=False)
+    alive = _alive(facts)
+    # What is pinned to a region without a pod is lost to it, and in nobody's way.
+    facts = replace(facts, pinned_per_s=np.where(alive, facts.pinned_per_s, 0.0))
     unknown = np.flatnonzero(~np.isfinite(facts.pinned_per_s))
     if not np.isfinite(facts.unpinned_per_s) or unknown.size:
         what = (
             f"pinned demand of {facts.regions[unknown[0]]}" if unknown.size else "unpinned demand"
         )
         reason = Reason(Code.NO_FORECAST, f"there is no forecast of the {what}")
-        return Allocation(facts.weights_now, facts.weights_now, (reason,))
-    wanted, why = _wanted(facts, policy)
+        return Allocation(facts.weights_now, facts.weights_now, (reason,), is_decided=False)
+    wanted, why = _wanted(facts, policy) if alive.all() else _evacuated(facts, policy, alive)
     if np.array_equal(wanted, facts.weights_now):
         return Allocation(wanted, wanted, (why,))
     weights, limits = _next_step(facts, wanted, policy, now_s)
@@ -101,6 +113,55 @@ def _wanted(facts: RouteFacts, policy: RegionPolicy) -> tuple[IntArray, Reason]:
         Code.WEIGHTS_FOLLOW_CAPACITY,
         f"{_said_overload(facts, home, fullest)}; wanted {_said(facts, wanted)}",
     )
+
+
+def _evacuated(
+    facts: RouteFacts, policy: RegionPolicy, alive: BoolArray
+) -> tuple[IntArray, Reason]:
+    """Away from regions without a Ready pod, as far as the others carry it at maxReplicas.
+
+    What they cannot carry stays: it would take them down, too. A region without a pod is never
+    given more than it has, and keeps `weight_min`, for the server takes no less.
+    """
+    now, home = facts.weights_now, facts.weights_home
+    dead = " and ".join(f"{facts.regions[place]}: {facts.gone[place]}" for place in facts.gone)
+    if not alive.any():
+        return now, Reason(Code.NO_HEADROOM, f"no region has a Ready pod, weights stay; {dead}")
+    least = np.minimum(np.minimum(home, now), policy.weight_min).astype(np.float64)
+    most = np.maximum(np.maximum(home, now), policy.weight_max).astype(np.float64)
+    full = _share_carried(facts, facts.carries_max_per_s)
+    spared = _share_carried(facts, facts.carries_max_per_s * (1.0 - policy.headroom_ratio))
+    for carried in (spared, full):
+        highest = np.where(alive, np.clip(carried, least, most), least)
+        if highest.sum() >= TOTAL:
+            wanted = rounded(spread(home, least, highest), TOTAL)
+            return wanted, Reason(
+                Code.WEIGHTS_FOLLOW_CAPACITY, f"{dead}; wanted {_said(facts, wanted)}"
+            )
+    wanted = rounded(_shared_out(now, highest, alive), TOTAL)
+    return wanted, Reason(
+        Code.NO_HEADROOM,
+        f"{dead}; the other regions carry {full[alive].sum():.0f} of 100 points at maxReplicas; "
+        f"wanted {_said(facts, wanted)}",
+    )
+
+
+def _shared_out(now: IntArray, highest: FloatArray, alive: BoolArray) -> FloatArray:
+    """All that living regions carry; the rest stays with the dead, as far as they have it.
+
+    Where the living have more than they carry already, everything stays as it is.
+    """
+    there, least = float(now[~alive].sum()), float(highest[~alive].sum())
+    stays = TOTAL - float(highest[alive].sum())
+    if stays >= there:
+        return now.astype(np.float64)
+    kept = highest + (now - highest) * (stays - least) / (there - least)
+    shares: FloatArray = np.where(alive, highest, kept)
+    return shares
+
+
+def _alive(facts: RouteFacts) -> BoolArray:
+    return np.array([place not in facts.gone for place in range(len(facts.regions))], np.bool_)
 
 
 def _next_step(

@@ -32,11 +32,14 @@ def observe_ready(
     is_short = is_seen & (ready < READY_SHARE_MIN * asked)
     gains = ready > memory.ready_most
     since_s = memory.unready_since_s
+    none_ready = is_seen & (asked > 0) & (ready == 0)
+    none_since_s = np.fmin(memory.none_ready_since_s, now_s)
     goes_on = is_short & ~gains & np.isfinite(since_s)
     return msgspec.structs.replace(
         memory,
         unready_since_s=np.where(goes_on, since_s, np.where(is_short, now_s, np.nan)),
         ready_most=np.where(goes_on, memory.ready_most, np.where(is_short, ready, np.nan)),
+        none_ready_since_s=np.where(none_ready, none_since_s, np.nan),
     )
 
 
@@ -58,3 +61,18 @@ def blocked_rows(
         for row in late.tolist()
     }
     return waiting | told
+
+
+def gone_rows(
+    memory: TargetState, lead_time_s: FloatArray, *, asked: IntArray, now_s: float
+) -> dict[int, str]:
+    """A sentence for each row that has had no Ready pod for longer than its lead time.
+
+    Pods that were asked for would be there by then: nodes, or the region itself, are gone.
+    """
+    without_s: FloatArray = now_s - memory.none_ready_since_s
+    return {
+        row: f"0 of {asked[row]} pods are Ready for {without_s[row]:.0f} s, its lead time is "
+        f"{lead_time_s[row]:.0f} s"
+        for row in np.flatnonzero(without_s > lead_time_s).tolist()
+    }

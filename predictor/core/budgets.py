@@ -1,7 +1,8 @@
 """What all floors together may take, after each has passed its own rules.
 
-`predictor/core/decide.py` calls it. These are the only rules by which one target's wish changes
-what another gets, and they only ever take a raise or put a change off: no floor is lowered by them.
+`predictor/core/fleet_floors.py` calls it. These are the only rules by which one target's wish
+changes what another gets, and they only ever take a raise or put a change off: no floor is lowered
+by them.
 
 Fair and repeatable: where a raise has to be shared out, every target gets the same number of
 replicas before any gets more; what does not go round goes to those whose floor was raised longest

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from predictor.core.floor_object import FloorObject, floor_object
-from predictor.core.opt_in import KeptState, OptIn
+from predictor.core.opt_in import KeptState, KeptWeights, OptIn
 from predictor.core.reasons import Reason
 
 
@@ -47,8 +47,9 @@ class HpaView(msgspec.Struct, frozen=True):
     `opt_in` is the owner's word and `kept` ours, both annotations. `held_back` is set where
     somebody else controls what we would change: the target is left alone, with that reason. `notes`
     are worth telling and stop nothing. `metrics_failing` and `blocked` are sentences, empty where
-    all is well: which of the HPA's metrics cannot be read, and what keeps its pods from becoming
-    Ready (quota, no room on nodes, an image that cannot be pulled). `template` names the pod
+    all is well: which of the HPA's metrics cannot be read (since when, as its controller says), and
+    what keeps its pods from becoming Ready (quota, no room on nodes, an image that cannot be
+    pulled). `template` names the pod
     template's revision and its resource requests: what was learned of a pod before it changed is of
     another pod.
 
@@ -76,6 +77,7 @@ class HpaView(msgspec.Struct, frozen=True):
     held_back: Reason | None = None
     notes: tuple[Reason, ...] = ()
     metrics_failing: str = ""
+    metrics_failing_since_s: float | None = None
     blocked: str = ""
     template: str = ""
     scaled_object: str = ""
@@ -96,7 +98,11 @@ class DestinationView(msgspec.Struct, frozen=True):
 
 
 class RouteView(msgspec.Struct, frozen=True):
-    """The default (match-less) route of a VirtualService that spreads one module over regions."""
+    """The default (match-less) route of a VirtualService that spreads one module over regions.
+
+    `is_shift_enabled` is the owner's word that weights may move, `kept` ours, both annotations.
+    `held_back` is set where somebody else keeps the weights: then they are left alone.
+    """
 
     module: str
     namespace: str
@@ -105,6 +111,19 @@ class RouteView(msgspec.Struct, frozen=True):
     resource_version: str
     route_index: int
     destinations: tuple[DestinationView, ...]
+    is_shift_enabled: bool = False
+    kept: KeptWeights = KeptWeights()
+    held_back: Reason | None = None
+
+    @property
+    def title(self) -> str:
+        """The object as a sentence names it."""
+        return f"VirtualService {self.namespace}/{self.name}"
+
+    @property
+    def for_kubectl(self) -> str:
+        """As a command names it."""
+        return f"virtualservice {self.name} -n {self.namespace}"
 
 
 class ClusterView(msgspec.Struct, frozen=True):
@@ -142,20 +161,31 @@ class WeightIntent(msgspec.Struct, frozen=True):
     """Set a default route's weights, if each destination still has the weight decided on.
 
     `weights` holds the new weight of each destination of `route`, in its order; they sum to 100.
-    `only_recorded` is set where one of the module's targets is in shadow: then it must not be
-    written.
+    `home` are those they return to, `until_s` when anybody may take them there unless it is renewed
+    (None: they are the owner's own again); `reason` is written beside them. `epoch` is of the lease
+    under which it is written; who acts fills it in. An intent whose `weights` stand already renews.
+    `only_recorded` is set where one of the module's targets is in shadow, or the owner does not let
+    weights move: then it must not be written.
     """
 
     route: RouteView
     weights: tuple[int, ...]
     decision_number: int
+    home: tuple[int, ...] = ()
+    until_s: float | None = None
+    reason: str = ""
+    epoch: int = 0
     only_recorded: Reason | None = None
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied", tag_field="outcome"):
-    """The write was accepted and the object now has this version."""
+    """The write was accepted and the object now has this version; `epoch` says which owner wrote.
+
+    The epoch is 0 where nobody counts owners.
+    """
 
     resource_version: str
+    epoch: int = 0
 
 
 class NotApplied(msgspec.Struct, frozen=True, tag="not_applied", tag_field="outcome"):

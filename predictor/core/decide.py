@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from models.series import FloatArray
-from predictor.core.blocked_pods import observe_ready
+from predictor.core.blocked_pods import gone_rows, observe_ready
 from predictor.core.capacity import (
     Evidence,
     RatesPerPod,
@@ -41,7 +41,7 @@ from predictor.core.pods_seen import look_at_pods, of_same_pods
 from predictor.core.policy import Policy
 from predictor.core.reasons import Code, Reason
 from predictor.core.routes import Routed, shares_now, spread_routes
-from predictor.core.state import State, TargetState, aligned
+from predictor.core.state import State, TargetState, aligned, not_after
 from predictor.core.targets import Targets, lay_out
 
 
@@ -52,14 +52,15 @@ def decide(inputs: Inputs, policy: Policy, state: State, now_s: float) -> tuple[
     """
     now_s = float(now_s)  # a whole number is written otherwise, and the record read back as this
     number = state.number + 1
+    state = not_after(state, now_s)
     targets = lay_out(inputs, policy)
     share_now = shares_now(targets, inputs.cluster.routes, policy)
     metrics = metric_columns(targets.hpas, policy)
     memory = aligned(state, targets.keys)
     memory = _look(targets, metrics, memory, share_now, now_s=now_s, number=number)
-    ahead_per_s = np.fmax(targets.peak.at(share_now), targets.path.at(share_now))
-    rates = rates_per_pod(metrics, targets.policy, memory, ahead_per_s)
+    rates = rates_per_pod(metrics, targets.policy, memory, targets.most_at(share_now))
     blocked = blocked_targets(targets, memory, now_s)
+    lead_s = lead_times(memory, targets.policy).lead_time_s
     routed = spread_routes(
         targets,
         rates,
@@ -67,6 +68,7 @@ def decide(inputs: Inputs, policy: Policy, state: State, now_s: float) -> tuple[
         policy,
         state.routes,
         blocked=blocked,
+        gone=gone_rows(memory, lead_s, asked=targets.replicas, now_s=now_s),
         share_now=share_now,
         held=_weights_held(inputs, policy, state, now_s),
         number=number,
@@ -149,6 +151,7 @@ def _size(targets: Targets, rates: RatesPerPod, routed: Routed) -> Sized:
     path = np.fmax(targets.path.at(share), peak)
     observed = np.fmax(targets.complete.at(share), targets.provisional.at(share))
     return Sized(
+        rate_per_s=rate,
         demand_per_s=np.fmax(
             targets.complete.at(routed.share_now), targets.provisional.at(routed.share_now)
         ),

@@ -47,7 +47,8 @@ class WeightDecision(msgspec.Struct, frozen=True):
     """One routed module; each tuple of weights in the order of `regions`, summing to 100.
 
     `weights_wanted` is where they should end, `weights` the step that may be taken now. All are
-    empty where the route cannot be read. `intent` is there only if a weight is to change.
+    empty where the route cannot be read. `intent` is there only if a weight is to change, or is to
+    be good for longer.
     """
 
     module: str

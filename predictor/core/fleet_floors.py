@@ -12,8 +12,9 @@ import numpy as np
 
 from predictor.core.budgets import Budgeted, Fleet, limit_changes, within_budgets
 from predictor.core.expiry import URGENT_SHARE, Expiry, expiry
-from predictor.core.guardrails import BoolArray, IntArray, Rulings
+from predictor.core.guardrails import BoolArray, IntArray, Rulings, left_to_metrics
 from predictor.core.policy import Policy
+from predictor.core.reasons import Code, Reason
 from predictor.core.state import TargetState
 from predictor.core.targets import Targets
 
@@ -43,12 +44,15 @@ def fleet_floors(
     memory: TargetState,
     policy: Policy,
     *,
+    is_sized: BoolArray,
     now_s: float,
     is_first: bool,
 ) -> FleetFloors:
     """Keep to the budgets and say what has to be written beside each floor.
 
-    The first decision after a start (`is_first`) renews nothing either: it only looks.
+    Where nothing says what a pod carries (`is_sized` is False) nobody knows whether the floor is
+    wanted any more: it stays, is not renewed, and so runs out. The first decision after a start
+    (`is_first`) renews nothing either: it only looks.
     """
     fleet = _fleet(targets, memory)
     made = _budgeted(rulings.allowed, targets, fleet, policy)
@@ -59,7 +63,7 @@ def fleet_floors(
         baseline=targets.baseline,
         kept_until_s=targets.kept_until_s,
         is_ours=targets.is_ours & is_written,
-        wanted=~targets.paused,
+        wanted=is_sized & ~targets.paused,
         expiry_s=policy.expiry_s,
         now_s=now_s,
     )
@@ -107,4 +111,23 @@ def _budgeted(allowed: IntArray, targets: Targets, fleet: Fleet, policy: Policy)
     stays = np.zeros(len(allowed), np.bool_)
     stays[list(targets.left_alone)] = True
     allowed = np.where(stays, fleet.floor_now, allowed)
-    return within_budgets(allowed, fleet, policy.budget, policy.shared_resources)
+    made = within_budgets(allowed, fleet, policy.budget, policy.shared_resources)
+    return _left_to_metrics(made, allowed, targets, fleet)
+
+
+def _left_to_metrics(made: Budgeted, before: IntArray, targets: Targets, fleet: Fleet) -> Budgeted:
+    """A raise that a budget cut below what the HPA's metrics ask for is left to them."""
+    asked = np.minimum(targets.asked_by_metrics, targets.max_replicas)
+    left = left_to_metrics(made.allowed, fleet.floor_now, fleet.replicas, asked)
+    rows = np.flatnonzero((made.allowed < before) & (left < made.allowed)).tolist()
+    if not rows:
+        return made
+    allowed, reasons = made.allowed.copy(), dict(made.reasons)
+    for row in rows:
+        sentence = (
+            f"the HPA's metrics ask for {asked[row]} replicas of {fleet.replicas[row]}; the floor "
+            f"of {allowed[row]} that a budget left would take one sync from them; held {left[row]}"
+        )
+        reasons[row] = (*reasons.get(row, ()), Reason(Code.METRICS_ASK_MORE, sentence))
+        allowed[row] = left[row]
+    return Budgeted(allowed, reasons)

@@ -30,11 +30,13 @@ from predictor.core.targets import Targets
 class Sized:
     """Demand per second and the replicas it asks for, shape (n,), NaN where not known.
 
-    `peak` is the window's, `path` the highest from now to the window's end. `demand_per_s` is what
-    is asked for now at today's weights; `observed_per_s` is the same at the weights sized for.
-    `for_usual` are the replicas of the demand that there is as a rule.
+    `rate_per_s` is what a pod is planned to carry. `peak` is the window's, `path` the highest from
+    now to the window's end. `demand_per_s` is what is asked for now at today's weights;
+    `observed_per_s` is the same at the weights sized for. `for_usual` are the replicas of the
+    demand that there is as a rule.
     """
 
+    rate_per_s: FloatArray
     demand_per_s: FloatArray
     observed_per_s: FloatArray
     peak_per_s: FloatArray
@@ -147,7 +149,7 @@ def _rows(
         leads.lead_time_s,
         targets.policy.hold_s,
         rates.rate_per_s,
-        rates.planned(targets.policy),
+        sized.rate_per_s,
         fleet.expiry.until_s,
         fleet.rewrites,
         sized.demand_per_s,
@@ -233,6 +235,8 @@ def _causes(row: _Row, forecast_reason: tuple[str, str], evidence: str) -> tuple
     if not isfinite(row.rate_per_s):
         sentence = "neither the configuration nor the HPA's metrics say what one pod carries"
         sentence = f"{sentence}: {evidence}" if evidence else sentence
+        if row.floor_now > row.baseline > BASELINE_UNKNOWN:
+            sentence = f"{sentence}; the floor of {row.floor_now} is not renewed"
         causes.append(Reason(Code.NO_RATE_PER_POD, sentence))
     elif isfinite(row.needed):
         causes.append(_cause(row, evidence))

@@ -54,6 +54,7 @@ def guarded_floors(
         targets,
         memory,
         policy,
+        is_sized=np.isfinite(sized.rate_per_s),
         now_s=now_s,
         is_first=started_at_s is None,
     )
@@ -110,6 +111,8 @@ def _facts(
         paused=targets.paused,
         blocked=blocked,
         metrics_failing=targets.metrics_failing,
+        metrics_failing_s=now_s - targets.metrics_failing_since_s,
+        metrics_failing_hold_s=policy.metrics_failing_hold_s,
         raised_at_s=memory.raised_at_s,
         released_at_s=memory.released_at_s,
         demand_known=np.isfinite(targets.complete.own + targets.complete.unpinned),
@@ -134,7 +137,7 @@ def _corroborated(
 
     Load is what the HPA's own metrics show, where they can be read: events can be forged.
     """
-    shown = load_by_metrics(targets.load_ratio, memory)
+    shown = load_by_metrics(targets.load_ratios, memory)
     is_shown = np.isfinite(shown) & policy.corroborate_by_metrics
     load = np.where(is_shown, shown, sized.for_observed)
     corroborated: FloatArray = np.fmax(load, sized.for_usual)

@@ -173,6 +173,7 @@ class History:
     def observed(self, now_s: float) -> Observed:
         """What is asked for right now, with how much of it is known."""
         whole, variance = self._newest_whole_step()
+        empty_from_s = int(now_s) // self._step_s * self._step_s
         return Observed(
             keys=self.keys,
             complete_per_s=self._layout.rows(whole),
@@ -183,7 +184,7 @@ class History:
             lag_s=_age_s(now_s, self._partitions.relied_on_s()),
             slowest=self._partitions.behind().sentence,
             sampling_variance=None if variance is None else self._layout.rows(variance),
-            usual_peak_per_s=self._usual_peaks.at(self._kept.batch(int(now_s)), now_s),
+            usual_peak_per_s=self._usual_peaks.at(self._kept.batch(empty_from_s), now_s),
         )
 
     def _refusal(self, module: str, start_s: int, bucket_s: int, partition: int) -> str:

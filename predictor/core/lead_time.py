@@ -131,13 +131,15 @@ def observe_raises(
 ) -> TargetState:
     """Compare the cluster with what was seen last: when floors moved, and which raises are Ready.
 
-    A move to the floor that was asked for happened when it was asked for; any other move, now.
+    A move to the floor that was asked for happened when it was asked for; any other move, now. A
+    raise to pods that the HPA had asked for before is the cause of none.
     """
     seen, floor = targets.floor_seen, pods.floor
     is_ours = targets.intent_floor == floor
     moved_at_s = np.where(is_ours, targets.intent_at_s, now_s)
     raised, released = floor > seen, floor < seen
-    raise_now = _Rise(raised, floor, moved_at_s, raised & is_ours)
+    is_cause = raised & ~(floor <= targets.spec_seen)
+    raise_now = _Rise(is_cause, floor, moved_at_s, is_cause & is_ours)
     waiting = _Waiting(targets.pending_floor, targets.pending_since_s, targets.lead_samples_s)
     look = _Look(targets.ready_seen, pods, rows.lead_time_max_s, now_s)
     own = _followed(waiting, raise_now, look)
@@ -207,7 +209,7 @@ def _followed(waiting: _Waiting, rise: _Rise, look: _Look) -> _Waiting:
     at_once = starts & rise.is_dated & (pods.ready >= rise.replicas)
     at_once &= ready_before < rise.replicas
     lasted_s = np.where(at_once, now_s - rise.since_s, np.nan)
-    lasted_s = np.where(is_ready & ~pods.blocked, waited_s, lasted_s)
+    lasted_s = np.where(is_ready & ~pods.blocked & (waited_s <= longest_s), waited_s, lasted_s)
     starts &= pods.ready < rise.replicas
     return _Waiting(
         np.where(starts, rise.replicas, np.where(open_still, pending, np.nan)),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.series import FloatArray
+from predictor.core.cost_since_deploy import cost_since_deploy, rate_in_proportion
 from predictor.core.line_fit import REACH, SLOPE, SLOPE_HIGH, SLOPE_LOW
 from predictor.core.metric_columns import MetricColumns
 from predictor.core.state import TargetState
@@ -35,17 +36,18 @@ def of_same_pods(targets: TargetState, metrics: MetricColumns, former_s: FloatAr
     targets = msgspec.structs.replace(targets, template_seen=seen)
     if not changed.any():
         return targets
-    known = np.isfinite(targets.rate_learned_per_s) & changed
+    rate, _ = rate_in_proportion(targets)
+    known = np.isfinite(rate) & changed
     return msgspec.structs.replace(
         targets,
         usage_rates_per_s=blank(targets.usage_rates_per_s, changed),
         usage_readings=blank(targets.usage_readings, changed),
         response_readings_s=blank(targets.response_readings_s, changed),
         response_line=blank(targets.response_line, changed),
-        usage_line=_scaled(targets.usage_line, changed, targets.cost_ratio),
+        usage_line=_scaled(targets.usage_line, changed, cost_since_deploy(targets)),
         is_former_line=np.where(changed, 1.0, targets.is_former_line),
         cost_ratio=blank(targets.cost_ratio, changed),
-        rate_former_per_s=np.where(known, targets.rate_learned_per_s, targets.rate_former_per_s),
+        rate_former_per_s=np.where(known, rate, targets.rate_former_per_s),
         rate_learned_per_s=blank(targets.rate_learned_per_s, changed),
         rate_readings=np.where(changed, 0.0, targets.rate_readings),
         pods_since_s=blank(targets.pods_since_s, changed),
@@ -87,7 +89,7 @@ def blank(values: FloatArray, rows: NDArray[np.bool_]) -> FloatArray:
 
 def _scaled(lines: FloatArray, rows: NDArray[np.bool_], ratio: FloatArray) -> FloatArray:
     """A line of an older template still, with what requests cost since: ratio times as much."""
-    factor = np.where(rows & np.isfinite(ratio), ratio, 1.0)[:, None]
+    factor = np.where(rows, ratio, 1.0)[:, None]
     scaled = lines.copy()
     scaled[:, [SLOPE, SLOPE_LOW, SLOPE_HIGH]] *= factor
     scaled[:, [REACH]] /= factor

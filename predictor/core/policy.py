@@ -15,6 +15,9 @@ from models.forecast import QUANTILE_LEVELS
 from predictor.core.budget_policy import BudgetPolicy, SharedResource
 from predictor.core.opt_in import Mode
 
+EXPIRY_LEAST_S = 600.0
+"""The shortest expiry that is accepted: restarts and drained nodes take minutes."""
+
 
 class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one target is sized and how fast its floor may move."""
@@ -40,7 +43,8 @@ class ModulePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Horizontal Pod Autoscaling, "Default Behavior"). A floor bypasses them, so the service keeps
     # them itself, every second sync: a sync that jumps to a raised floor hears no metric.
     step_up_ratio_max: float = 1.0
-    """Largest raise in one step, as a share of the floor."""
+    """Largest raise in one step, as a share of the floor. None is larger than the server's guard
+    takes: the floor once more and 4 replicas, or what the owner's annotation says."""
     step_up_replicas_max: int = 4
     """A raise of this many replicas is always allowed in one step."""
     step_up_interval_s: float = 30.0
@@ -149,7 +153,7 @@ class RoutePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One routed module: its owner's weights, which it returns to."""
 
     home_weights: dict[str, int] = {}
-    """Region to weight, summing to 100; empty: the weights seen first."""
+    """Region to weight, summing to 100; empty: those before we first moved them."""
 
     def __post_init__(self) -> None:
         weights = self.home_weights.values()
@@ -192,6 +196,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lag_max_s: float = 180.0
     """Age of the newest whole demand beyond which nothing is lowered and no weight moves. In normal
     operation it is the lateness, a bucket and some seconds."""
+    metrics_failing_hold_s: float = 21_600.0
+    """While an HPA cannot read a metric its floor is not lowered, for this long; then it is
+    released in steps to what demand as the service sees it needs."""
     warm_up_s: float = 300.0
     """After a start nothing is lowered for this long; the first decision changes nothing at all."""
     modes: dict[str, Mode] = {}
@@ -201,8 +208,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A floor is only written where the owner's annotations say between what bounds."""
     expiry_s: float = 900.0
     """How long a floor above the baseline is good for unless it is renewed."""
-    expiry_least_s: float = 600.0
-    """The shortest expiry that is accepted: restarts and drained nodes take minutes."""
     corroborate_by_metrics: bool = True
     """Where an HPA's metrics can be read, they say what is really served, not the events."""
     budget: BudgetPolicy = msgspec.field(default_factory=BudgetPolicy)
@@ -220,10 +225,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 not 0 < self.lag_max_s <= self.telemetry_handback_after_s,
                 "lag_max_s must be above 0 and at most telemetry_handback_after_s",
             ),
+            (not self.metrics_failing_hold_s >= 0, "metrics_failing_hold_s must not be negative"),
             (not self.warm_up_s >= 0, "warm_up_s must not be negative"),
             (
-                not max(3 * self.tick_s, self.expiry_least_s) <= self.expiry_s <= 86_400,
-                f"expiry_s must be at least {max(3 * self.tick_s, self.expiry_least_s):g} (three "
+                not max(3 * self.tick_s, EXPIRY_LEAST_S) <= self.expiry_s <= 86_400,
+                f"expiry_s must be at least {max(3 * self.tick_s, EXPIRY_LEAST_S):g} (three "
                 "ticks, and time for a restart) and at most a day",
             ),
         )

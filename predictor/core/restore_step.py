@@ -35,7 +35,7 @@ class Pace(enum.StrEnum):
     """All of them, to the owner's floor."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class OurFloor(msgspec.Struct, frozen=True):
     """A floor that we own on one HPA; `until_s` is None where nothing says when it runs out."""
 
     floor_now: int
@@ -54,7 +54,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 def restored(
-    held: Held, now_s: float, pace: Pace, step_gap_s: float = STEP_GAP_S
+    held: OurFloor, now_s: float, pace: Pace, step_gap_s: float = STEP_GAP_S
 ) -> Restored | Reason:
     """The next step down, or why there is none; times are seconds since the epoch.
 
@@ -88,14 +88,14 @@ def _unknown(opt_in: OptIn) -> Reason:
     return Reason(Code.NOT_OPTED_IN, sentence)
 
 
-def _cleared(held: Held, baseline: int) -> Restored | Reason:
+def _cleared(held: OurFloor, baseline: int) -> Restored | Reason:
     """At the owner's floor nothing runs out any more."""
     sentence = f"minReplicas {held.floor_now} is not above the owner's {baseline}"
     reason = Reason(Code.BASELINE, sentence)
     return Restored(held.floor_now, None, reason) if held.has_kept else reason
 
 
-def _not_due(held: Held, now_s: float, pace: Pace, step_gap_s: float) -> Reason | None:
+def _not_due(held: OurFloor, now_s: float, pace: Pace, step_gap_s: float) -> Reason | None:
     """An expiry farther off than a step's is a worker's, and holds only while that is wanted."""
     until_s = held.until_s
     if until_s is None or until_s <= now_s or pace is Pace.AT_ONCE:
@@ -106,7 +106,7 @@ def _not_due(held: Held, now_s: float, pace: Pace, step_gap_s: float) -> Reason 
     return Reason(Code.RENEWED, f"minReplicas {held.floor_now} {what} {_utc(until_s)}")
 
 
-def _ran_out(held: Held, pace: Pace) -> str:
+def _ran_out(held: OurFloor, pace: Pace) -> str:
     if pace is not Pace.EXPIRED:
         return "handed back in steps"
     if held.until_s is None:

@@ -1,7 +1,8 @@
 """Finds each routed module's default route, asks for its allocation and remembers when it moved.
 
 `predictor/core/decide.py` calls it between rates and sizing: the shares it gives are what floors
-are sized for. A route that cannot be read or makes no sense is left alone with its reason.
+are sized for. A route that cannot be read or makes no sense is left alone with its reason. What is
+written is made in `weight_intents.py`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 from models.series import FloatArray
 from predictor.core.allocation import Allocation, RouteFacts, allocate
 from predictor.core.capacity import RatesPerPod
-from predictor.core.cluster import RouteView, TargetKey, WeightIntent
+from predictor.core.cluster import RouteView, TargetKey
 from predictor.core.decision import WeightDecision
 from predictor.core.opt_in import Mode
 from predictor.core.policy import Policy, RoutePolicy
 from predictor.core.reasons import Code, Reason
+from predictor.core.route_home import Home, home_of, shift_objection
 from predictor.core.state import RouteState
 from predictor.core.targets import Targets
+from predictor.core.weight_intents import weight_intent, weight_reasons
 from predictor.core.weights import TOTAL, IntArray, percent
 
 
@@ -44,7 +47,7 @@ def shares_now(targets: Targets, routes: tuple[RouteView, ...], policy: Policy) 
     share = np.where(targets.unpinned_row >= 0, np.nan, 0.0)
     place = {key: row for row, key in enumerate(targets.keys)}
     for route in routes:
-        weights = _weights(route)
+        weights = route_weights(route)
         if weights is None:
             continue
         for destination, weight in zip(route.destinations, weights.tolist(), strict=True):
@@ -64,12 +67,16 @@ def spread_routes(
     before: tuple[RouteState, ...],
     *,
     blocked: Mapping[int, str],
+    gone: Mapping[int, str],
     share_now: FloatArray,
     held: Reason | None,
     number: int,
     now_s: float,
 ) -> Routed:
-    """Decide the weights of every module that the policy names as routed."""
+    """Decide the weights of every module that the policy names as routed.
+
+    `blocked` and `gone` say of targets that pods do not become Ready, and that none is.
+    """
     by_module = {route.module: route for route in routes}
     memory = {state.module: state for state in before}
     place = {key: row for row, key in enumerate(targets.keys)}
@@ -77,24 +84,40 @@ def spread_routes(
     decisions, states = [], []
     for module, settings in policy.routes.items():
         route = by_module.get(module)
-        weights = None if route is None else _weights(route)
+        weights = None if route is None else route_weights(route)
         if route is None or weights is None:
             decisions.append(_unreadable(module, route))
             continue
-        state = _remembered(route, weights, settings, memory.get(module), now_s)
+        home = route.held_back or _home(route, weights, settings, memory.get(module))
+        unreadable = home if isinstance(home, Reason) else None
+        state = _remembered(route, weights, home, memory.get(module), now_s)
         rows = [place.get(TargetKey(module, region), -1) for region in state.regions]
-        facts = _facts(targets, rates, state, rows, held=held, blocked=blocked)
+        facts = _facts(
+            targets, rates, state, rows, held=unreadable or held, blocked=blocked, gone=gone
+        )
         allocation = allocate(facts, policy.regions, now_s)
         for row, wanted in zip(rows, allocation.wanted.tolist(), strict=True):
             if row >= 0:
                 sized[row] = max(sized[row], wanted / TOTAL)
-        recorded = _why_only_recorded(targets, rows)
-        decisions.append(_decision(route, state, allocation, number, recorded))
+        recorded = _why_only_recorded(targets, rows) or shift_objection(route)
+        beside = None if isinstance(home, Reason) else home
+        decisions.append(
+            _decision(
+                route,
+                state,
+                allocation,
+                beside,
+                number=number,
+                only_recorded=recorded,
+                expiry_s=policy.expiry_s,
+                now_s=now_s,
+            )
+        )
         states.append(state)
     return Routed(tuple(decisions), tuple(states), share_now, sized)
 
 
-def _weights(route: RouteView) -> IntArray | None:
+def route_weights(route: RouteView) -> IntArray | None:
     """The route's weights in points of 100; None where they are no split over regions."""
     weights = np.array([d.weight for d in route.destinations], dtype=np.int64)
     regions = {d.region for d in route.destinations}
@@ -109,7 +132,7 @@ def _assumed_share(
 ) -> float:
     """Where the route cannot be read: the owner's weight, else an equal split."""
     module, region = targets.keys[row]
-    route = next((r for r in routes if r.module == module and _weights(r) is not None), None)
+    route = next((r for r in routes if r.module == module and route_weights(r) is not None), None)
     if route is not None:
         return 0.0  # the route is there and sends nothing to this region
     home = policy.routes[module].home_weights if module in policy.routes else {}
@@ -118,24 +141,35 @@ def _assumed_share(
     return 1.0 / sum(key.module == module for key in targets.keys)
 
 
+def _home(
+    route: RouteView, weights: IntArray, settings: RoutePolicy, before: RouteState | None
+) -> Home | Reason:
+    regions = _regions(route)
+    configured = tuple(settings.home_weights.get(region, 0) for region in regions)
+    known = before if before is not None and before.regions == regions else None
+    return home_of(route, tuple(weights.tolist()), configured, known)
+
+
 def _remembered(
     route: RouteView,
     weights: IntArray,
-    settings: RoutePolicy,
+    home: Home | Reason,
     before: RouteState | None,
     now_s: float,
 ) -> RouteState:
-    regions = tuple(destination.region for destination in route.destinations)
-    seen = tuple(weights.tolist())
+    regions, seen = _regions(route), tuple(weights.tolist())
     if before is not None and before.regions != regions:
         before = None
-    home = tuple(settings.home_weights.get(region, 0) for region in regions)
-    if sum(home) != TOTAL:
-        home = seen if before is None else before.weights_home
     moved_at_s = None if before is None else before.moved_at_s
     if before is not None and before.weights_seen != seen:
         moved_at_s = now_s
-    return RouteState(route.module, regions, home, seen, moved_at_s)
+    if isinstance(home, Reason):
+        return RouteState(route.module, regions, seen, seen, moved_at_s)
+    return RouteState(route.module, regions, home.weights, seen, moved_at_s, home.by_hand)
+
+
+def _regions(route: RouteView) -> tuple[str, ...]:
+    return tuple(destination.region for destination in route.destinations)
 
 
 def _facts(
@@ -146,6 +180,7 @@ def _facts(
     *,
     held: Reason | None,
     blocked: Mapping[int, str],
+    gone: Mapping[int, str],
 ) -> RouteFacts:
     place = np.array(rows, dtype=np.intp)
     known = place >= 0
@@ -178,6 +213,7 @@ def _facts(
         carries_ready_per_s=of(targets.ready_replicas * rates.planned(targets.policy), usable),
         moved_at_s=state.moved_at_s,
         held=held,
+        gone={place: gone[row] for place, row in enumerate(rows) if row in gone},
     )
 
 
@@ -202,11 +238,24 @@ def _decision(
     route: RouteView,
     state: RouteState,
     allocation: Allocation,
+    home: Home | None,
+    *,
     number: int,
     only_recorded: Reason | None,
+    expiry_s: float,
+    now_s: float,
 ) -> WeightDecision:
     weights = tuple(allocation.weights.tolist())
-    changes = weights != state.weights_seen
+    intent = weight_intent(
+        route,
+        state,
+        allocation,
+        home,
+        number=number,
+        only_recorded=only_recorded,
+        expiry_s=expiry_s,
+        now_s=now_s,
+    )
     return WeightDecision(
         module=route.module,
         regions=state.regions,
@@ -214,8 +263,8 @@ def _decision(
         weights_home=state.weights_home,
         weights_wanted=tuple(allocation.wanted.tolist()),
         weights=weights,
-        reasons=allocation.reasons,
-        intent=WeightIntent(route, weights, number, only_recorded) if changes else None,
+        reasons=weight_reasons(route, state, allocation, home, intent, now_s=now_s),
+        intent=intent,
     )
 
 

@@ -35,9 +35,9 @@ class TargetState(msgspec.Struct, frozen=True):
 
     `ready_seen` and `spec_seen` are the pods last observed, at `looked_at_s`; they stand since
     `pods_since_s`. Since `unready_since_s` too few of those asked for are Ready, and never more
-    than `ready_most` were. `ready_low` are the fewest Ready pods since `ready_low_since_s`, and
-    `ready_low_before` those of the stretch before (`load_by_metrics.py`).
-    `demand_smoothed_per_s` is demand as a CPU reading averages it.
+    than `ready_most` were; since `none_ready_since_s` none is. `ready_low` are the fewest Ready
+    pods since `ready_low_since_s`, and `ready_low_before` those of the stretch before
+    (`load_by_metrics.py`). `demand_smoothed_per_s` is demand as a CPU reading averages it.
 
     `usage_rates_per_s`, shape (n, USAGE_SLOTS), are loads of a pod in requests per second,
     `usage_readings` its CPU there (percent of its request, or cores: `usage_metric_seen` is a
@@ -74,6 +74,7 @@ class TargetState(msgspec.Struct, frozen=True):
     pods_since_s: FloatArray
     unready_since_s: FloatArray
     ready_most: FloatArray
+    none_ready_since_s: FloatArray
     ready_low: FloatArray
     ready_low_before: FloatArray
     ready_low_since_s: FloatArray
@@ -97,16 +98,37 @@ _WIDTHS = {
     "usage_line": LINE_WIDTH,
     "response_line": LINE_WIDTH,
 }
+_WAITED_FROM = (
+    "raised_at_s",
+    "released_at_s",
+    "shadow_raised_at_s",
+    "shadow_released_at_s",
+    "pods_since_s",
+    "unready_since_s",
+    "none_ready_since_s",
+    "ready_low_since_s",
+)
+_MEASURED_FROM = {
+    "intent_floor": "intent_at_s",
+    "pending_floor": "pending_since_s",
+    "pending_scale_up": "scale_up_since_s",
+    "looked_at_s": "looked_at_s",
+}
+"""What is forgotten with the moment from which it counts."""
 
 
 class RouteState(msgspec.Struct, frozen=True):
-    """One routed module: regions in order, the weights it returns to, and when they last moved."""
+    """One routed module: regions in order, the weights it returns to, and when they last moved.
+
+    `weights_by_hand` are those that somebody set in place of the configured home; empty: nobody.
+    """
 
     module: str
     regions: tuple[str, ...]
     weights_home: tuple[int, ...]
     weights_seen: tuple[int, ...]
     moved_at_s: float | None = None
+    weights_by_hand: tuple[int, ...] = ()
 
 
 class State(msgspec.Struct, frozen=True):
@@ -138,6 +160,33 @@ def aligned(state: State, keys: Sequence[TargetKey]) -> TargetState:
         for name in TargetState.__struct_fields__:
             getattr(fresh, name)[own] = getattr(state.targets, name)[before]
     return fresh
+
+
+def not_after(state: State, now_s: float) -> State:
+    """The state without a moment after now: after a clock was set back none of them came to pass.
+
+    Waits begin anew, and what was to be measured from such a moment is not measured.
+    """
+    targets = state.targets
+    changes = {
+        name: np.where(column > now_s, now_s, column)
+        for name in _WAITED_FROM
+        if ((column := getattr(targets, name)) > now_s).any()
+    }
+    for name, since in _MEASURED_FROM.items():
+        is_ahead = getattr(targets, since) > now_s
+        if is_ahead.any():
+            changes[name] = np.where(is_ahead, np.nan, getattr(targets, name))
+    started_at_s = None if state.started_at_s is None else min(state.started_at_s, now_s)
+    routes = tuple(
+        msgspec.structs.replace(route, moved_at_s=now_s)
+        if route.moved_at_s is not None and route.moved_at_s > now_s
+        else route
+        for route in state.routes
+    )
+    if changes:
+        targets = msgspec.structs.replace(targets, **changes)
+    return msgspec.structs.replace(state, targets=targets, started_at_s=started_at_s, routes=routes)
 
 
 def _unknown(rows: int) -> TargetState:

@@ -18,7 +18,7 @@ from predictor.core.cluster import HpaView, TargetKey
 from predictor.core.effective_policy import effective_rows, is_ours, mode_of, why_only_recorded
 from predictor.core.guardrails import BASELINE_UNKNOWN, NO_CEILING, BoolArray, IntArray
 from predictor.core.inputs import Inputs
-from predictor.core.load_by_metrics import load_ratio
+from predictor.core.load_by_metrics import NOTHING_SHOWN, load_ratios
 from predictor.core.opt_in import FLOOR, Mode
 from predictor.core.policy import Policy
 from predictor.core.policy_rows import PolicyRows
@@ -50,7 +50,7 @@ class Targets:
     `left_alone` says why a row must not be touched, `only_recorded` why its change is not written.
     `peak` and `path` are the forecast at the row's quantile, whose level is `quantile`, `usual` the
     highest demand that there is as a rule; `series_row` is the row's own series in the inputs.
-    `load_ratio` is the load that the HPA's metrics show, over their targets (NaN: none does).
+    `load_ratios`, shape (n, 3), is the load that the HPA's metrics show (`load_by_metrics.py`).
     `kept_until_s` is when the floor runs out by what stands on the object (NaN: not at all).
     """
 
@@ -72,12 +72,18 @@ class Targets:
     replicas: IntArray
     ready_replicas: IntArray
     asked_by_metrics: IntArray
-    load_ratio: FloatArray
+    load_ratios: FloatArray
     max_replicas: IntArray
     baseline: IntArray
     ceiling: IntArray
     kept_until_s: FloatArray
     is_ours: BoolArray
+
+    def most_at(self, share: FloatArray) -> FloatArray:
+        """The highest demand that will be sized for at this share, forecast or seen: (n,)."""
+        seen = np.fmax(self.complete.at(share), self.provisional.at(share))
+        most: FloatArray = np.fmax(np.fmax(self.peak.at(share), self.path.at(share)), seen)
+        return most
 
     @property
     def paused(self) -> BoolArray:
@@ -104,6 +110,12 @@ class Targets:
         """Which of a row's metrics cannot be read."""
         failing = enumerate(self.hpas)
         return {row: hpa.metrics_failing for row, hpa in failing if hpa and hpa.metrics_failing}
+
+    @property
+    def metrics_failing_since_s(self) -> FloatArray:
+        """Since when, by the HPA's controller; NaN where it does not say."""
+        since = ((hpa and hpa.metrics_failing_since_s) or np.nan for hpa in self.hpas)
+        return np.fromiter(since, np.float64, len(self.hpas))
 
     @property
     def is_seen(self) -> BoolArray:
@@ -158,7 +170,7 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
         asked_by_metrics=_replicas([asked_by_metrics(hpa) if hpa else 0 for hpa in hpas]),
         ready_replicas=_replicas([hpa.ready_replicas if hpa else 0 for hpa in hpas]),
         max_replicas=_replicas([hpa.max_replicas if hpa else 0 for hpa in hpas]),
-        load_ratio=np.array([load_ratio(hpa) if hpa else np.nan for hpa in hpas], dtype=np.float64),
+        load_ratios=_load_ratios(hpas, policy),
         baseline=baseline,
         ceiling=_replicas([(hpa and hpa.opt_in.ceiling) or NO_CEILING for hpa in hpas]),
         kept_until_s=np.array(
@@ -167,6 +179,12 @@ def lay_out(inputs: Inputs, policy: Policy) -> Targets:
         ),
         is_ours=np.array([is_ours(hpa) for hpa in hpas], dtype=np.bool_),
     )
+
+
+def _load_ratios(hpas: tuple[HpaView | None, ...], policy: Policy) -> FloatArray:
+    timed = frozenset(policy.response_time_metrics)
+    shown = [load_ratios(hpa, timed) if hpa else NOTHING_SHOWN for hpa in hpas]
+    return np.array(shown, dtype=np.float64).reshape(-1, 3)
 
 
 def _level_column(levels: tuple[float, ...], quantile: FloatArray) -> NDArray[np.intp]:

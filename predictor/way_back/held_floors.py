@@ -26,7 +26,7 @@ from predictor.actuators.scaled_object import ScaledObject, floor_of, maker_of
 from predictor.core.floor_object import HPA_KIND, SCALED_OBJECT_KIND, FloorObject
 from predictor.core.opt_in import REASON, STATE_DOMAIN, UNTIL, read_kept_state, read_opt_in
 from predictor.core.reasons import Code, Reason
-from predictor.core.restore_step import Held
+from predictor.core.restore_step import OurFloor
 
 _NOT_FOUND = 404
 
@@ -39,7 +39,7 @@ class HeldFloor(msgspec.Struct, frozen=True):
 
     hpa: Hpa
     epoch: int | None
-    held: Held
+    held: OurFloor
     taken: Reason | None = None
 
     @property
@@ -111,7 +111,7 @@ def _held(hpa: Hpa) -> HeldFloor | None:
     return HeldFloor(
         hpa=hpa,
         epoch=kept.epoch,
-        held=Held(
+        held=OurFloor(
             floor_now=hpa.spec.min_replicas,
             opt_in=read_opt_in(metadata.annotations),
             until_s=kept.until_s,

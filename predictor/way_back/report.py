@@ -1,31 +1,46 @@
-"""What a pass did, as a person reads it at night: a line for each floor, then the counts.
+"""What a pass did, as a person reads it at night: a line for each floor and route, then the counts.
 
-`predictor/way_back_cli.py` prints it. Pure; it must never leave out what failed.
+`rounds.py` prints it. Pure; it must never leave out what failed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from predictor.core.floor_object import HPA_KIND, FloorObject
+from predictor.core.reasons import Reason
 from predictor.way_back.restorer import Pass, Row, Verdict
+from predictor.way_back.route_restorer import WeightsPass, WeightsRow
 
 _QUIET = (Verdict.WAITS, Verdict.OWNERS)
 
 
-def pass_lines(done: Pass, *, is_dry_run: bool = False, shows_all: bool = True) -> list[str]:
-    """Every floor, or (not `shows_all`) those that moved or could not, if any; then the counts."""
-    shown = [row for row in done.rows if shows_all or row.verdict not in _QUIET]
+def pass_lines(
+    floors: Pass, weights: WeightsPass, *, is_dry_run: bool = False, shows_all: bool = True
+) -> list[str]:
+    """Every one of them, or (not `shows_all`) those that moved or could not; then the counts."""
+    rows: list[Row | WeightsRow] = [*weights.rows, *floors.rows]
+    problems = [*weights.problems, *floors.problems]
+    shown = [row for row in rows if shows_all or row.verdict not in _QUIET]
     lines = _aligned([_cells(row) for row in shown])
-    lines += [f"unread   {problem.sentence}" for problem in done.problems]
-    counts = [_counts(done, is_dry_run=is_dry_run)] if lines or shows_all else []
+    lines += [f"unread   {problem.sentence}" for problem in problems]
+    counts = [_counts(rows, problems, is_dry_run=is_dry_run)] if lines or shows_all else []
     return [*lines, *counts]
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
+def _cells(row: Row | WeightsRow) -> tuple[str, str, str, str]:
+    if isinstance(row, WeightsRow):
+        was, now = _shares(row.weights_was), _shares(row.weights)
+        moved = f"{was} -> {now}" if was != now else now
+        return str(row.verdict), row.at.title, moved, row.reason.sentence
     moved = f"{row.floor_was} -> {row.floor}" if row.floor != row.floor_was else str(row.floor)
     return str(row.verdict), _place(row.at), moved, row.reason.sentence
+
+
+def _shares(weights: Mapping[str, int]) -> str:
+    """Without their hosts, which the sentence names."""
+    return "/".join(map(str, weights.values())) or "?"
 
 
 def _place(at: FloorObject) -> str:
@@ -44,11 +59,13 @@ def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
     ]
 
 
-def _counts(done: Pass, *, is_dry_run: bool) -> str:
-    if not done.rows and not done.problems:
-        return "no floor of the predictor is on any HPA here"
-    counts = Counter(row.verdict for row in done.rows)
+def _counts(
+    rows: Sequence[Row | WeightsRow], problems: Sequence[Reason], *, is_dry_run: bool
+) -> str:
+    if not rows and not problems:
+        return "no floor of the predictor is on any HPA here, and no weight is away from home"
+    counts = Counter(row.verdict for row in rows)
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    unread = f"; {len(done.problems)} namespaces could not be read" if done.problems else ""
+    unread = f"; {len(problems)} namespaces could not be read" if problems else ""
     dry = "dry run, nothing was written: " if is_dry_run else ""
     return f"{dry}{told or 'nothing'}{unread}"

@@ -30,11 +30,13 @@ _THEIRS = (Code.CONFLICT, Code.NOT_OPTED_IN, Code.ANNOTATION_UNREADABLE)
 
 
 class Verdict(enum.StrEnum):
-    """What became of one floor in one pass."""
+    """What became of one floor, or of one route's weights, in one pass."""
 
     LOWERED = "lowered"
+    MOVED = "moved"
+    """Weights, towards home."""
     OWNERS = "owner's"
-    """At the owner's floor already."""
+    """At the owner's floor, or home, already."""
     WAITS = "waits"
     LEFT = "left"
     """Somebody else's, or nobody says how low it may go."""

@@ -19,13 +19,17 @@ from predictor.core.reasons import Reason
 from predictor.core.restore_step import STEP_GAP_S, Pace
 from predictor.way_back.report import pass_lines
 from predictor.way_back.restorer import Restorer
+from predictor.way_back.route_restorer import RouteRestorer
 
 Tell = Callable[[str, bool], None]
 """Prints a line; true for what went wrong."""
 
 
 class Rounds:
-    """Takes floors back, once or until stopped."""
+    """Takes floors back and weights home, once or until stopped.
+
+    `route_namespaces` are those of VirtualServices, None where they are the HPAs' own.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Rounds:
         is_now: bool = False,
         is_dry_run: bool = False,
         step_gap_s: float = STEP_GAP_S,
+        route_namespaces: Sequence[str] | None = None,
     ) -> None:
         self._connection = connection
         self._service_namespace = service_namespace
@@ -50,13 +55,23 @@ class Rounds:
             step_gap_s=step_gap_s,
             is_dry_run=is_dry_run,
         )
+        self._routes = RouteRestorer(
+            connection,
+            namespaces if route_namespaces is None else route_namespaces,
+            now_s=WallClock().now_s,
+            step_gap_s=step_gap_s,
+            is_dry_run=is_dry_run,
+        )
 
     async def once(self, *, shows_all: bool = True) -> bool:
         """One pass; whether all went well. Raises `ClusterUnreachable`."""
-        done = await self._restorer.run_pass(await self._pace())
-        for line in pass_lines(done, is_dry_run=self._is_dry_run, shows_all=shows_all):
+        pace = await self._pace()
+        # Traffic leaves before the pods that were raised for it.
+        weights = await self._routes.run_pass(pace)
+        floors = await self._restorer.run_pass(pace)
+        for line in pass_lines(floors, weights, is_dry_run=self._is_dry_run, shows_all=shows_all):
             self._tell(line, False)
-        return done.is_whole
+        return floors.is_whole and weights.is_whole
 
     async def run(self, pause_s: float) -> None:
         """A pass each `pause_s` until SIGTERM or SIGINT."""

@@ -1,4 +1,4 @@
-"""Beside a worker's own work: takes back floors that ran out, whoever had raised them.
+"""Beside a worker's own work: takes back floors and weights that ran out, whoever moved them.
 
 `predictor/worker.py` runs it in active mode. A worker that died renews nothing, and its partitions
 may not have come over yet; the CronJob does the same and may be missing. What is renewed is never
@@ -35,10 +35,17 @@ class Standby:
         namespaces: Sequence[str],
         service_namespace: str,
         pause_s: float = PAUSE_S,
+        route_namespaces: Sequence[str] | None = None,
     ) -> None:
         self._connection = Connection(settings)
         self._pause_s = pause_s
-        self._rounds = Rounds(self._connection, namespaces, service_namespace, tell=_tell)
+        self._rounds = Rounds(
+            self._connection,
+            namespaces,
+            service_namespace,
+            tell=_tell,
+            route_namespaces=route_namespaces,
+        )
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:

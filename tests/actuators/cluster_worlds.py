@@ -29,7 +29,7 @@ from predictor.core.cluster import (
     TargetKey,
     WeightIntent,
 )
-from predictor.core.opt_in import STATE_DOMAIN
+from predictor.core.opt_in import SHIFT, STATE_DOMAIN
 from predictor.core.reasons import Code
 from rigs.artifacts import istio_crds
 from rigs.kubernetes import ControlPlane
@@ -62,6 +62,10 @@ class World(Protocol):
 
     def remove(self) -> None:
         """The owner deletes the HPA."""
+        ...
+
+    def forbid_shift(self) -> None:
+        """The owner takes back that weights may move."""
         ...
 
     async def seen(self) -> ClusterView:
@@ -98,6 +102,9 @@ class SimulatedWorld:
 
     def remove(self) -> None:
         self._simulated.remove(self.key)
+
+    def forbid_shift(self) -> None:
+        self._simulated.owner_lets_shift("core", False)
 
     async def seen(self) -> ClusterView:
         return await self.cluster.observe()
@@ -156,6 +163,10 @@ class KubernetesWorld:
 
     def remove(self) -> None:
         self.plane.delete(self.hpa_path)
+
+    def forbid_shift(self) -> None:
+        self._route["metadata"]["annotations"][SHIFT] = "not now"
+        self.plane.apply(self._route)
 
     async def seen(self, cluster: Cluster | None = None) -> ClusterView:
         return await caught_up(cluster or self.cluster, self.plane, self.hpa_path)
@@ -227,8 +238,9 @@ async def raise_floor(cluster: Cluster, floor: int) -> Outcome:
     return outcome
 
 
-async def move_weights(cluster: Cluster, *weights: int) -> Outcome:
-    return await cluster.set_weights(WeightIntent(await the_route(cluster), weights, 1))
+async def move_weights(cluster: Cluster, *weights: int, **changes: Any) -> Outcome:
+    intent = WeightIntent(await the_route(cluster), weights, 1, **changes)
+    return await cluster.set_weights(intent)
 
 
 def code_of(outcome: Outcome) -> Code:

@@ -23,9 +23,9 @@ from tests.actuators.target_world import BASELINE, REGION, UNTIL_S, TargetWorld,
 
 pytestmark = pytest.mark.real
 
-HPA_LIST = r"horizontalpodautoscalers\?limit"
+HPA_LIST = r"horizontalpodautoscalers\?limit=500"
 HPA_WATCH = r"horizontalpodautoscalers\?watch"
-LISTS = r"\?limit"
+LISTS = r"\?limit=500"
 
 
 @pytest.fixture

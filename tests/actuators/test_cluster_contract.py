@@ -22,6 +22,8 @@ from tests.actuators.cluster_worlds import (
     the_route,
 )
 
+NOW_S = 1_800_000_000.0
+
 
 @pytest.fixture(params=["simulated", pytest.param("kubernetes", marks=pytest.mark.real)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
@@ -162,4 +164,27 @@ async def test_weights_that_are_no_shares_are_refused(
     outcome = await move_weights(world.cluster, *weights)
 
     assert code_of(outcome) is Code.REFUSED
+    assert [one.weight for one in (await the_route(world.cluster)).destinations] == [50, 30, 20]
+
+
+async def test_what_is_kept_beside_the_weights_is_seen_next(world: World) -> None:
+    away = {"home": (50, 30, 20), "until_s": NOW_S + 900.0, "epoch": 3}
+    await move_weights(world.cluster, 40, 40, 20, **away)
+    moved = (await the_route(world.cluster)).kept
+
+    await move_weights(world.cluster, 50, 30, 20, home=(50, 30, 20), epoch=3)
+
+    assert (moved.until_s, moved.epoch) == (NOW_S + 900.0, 3)
+    assert [*moved.home.values()] == [50, 30, 20]
+    assert [*moved.written.values()] == [40, 40, 20]
+    at_home = (await the_route(world.cluster)).kept
+    assert (at_home.stands, at_home.epoch) == (False, 3)
+
+
+async def test_weights_that_their_owner_does_not_let_move_are_not_written(world: World) -> None:
+    world.forbid_shift()
+
+    outcome = await move_weights(world.cluster, 40, 40, 20)
+
+    assert code_of(outcome) is Code.NOT_OPTED_IN
     assert [one.weight for one in (await the_route(world.cluster)).destinations] == [50, 30, 20]

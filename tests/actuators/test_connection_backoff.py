@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictor.actuators.backoff import Backoff, Patience
+from predictor.actuators.backoff import Patience, RequestBackoff
 from predictor.actuators.bounded_memory import BoundedMemory
 from predictor.actuators.cluster_settings import ClusterSettings, HpaTarget, RouteTarget
 from predictor.actuators.connection import Answer
-from predictor.actuators.ownership import HeldFloors
 from predictor.actuators.refusal import refusal
 from predictor.core.reasons import Code
 
@@ -24,8 +23,8 @@ class Watch:
         return self.now_s
 
 
-def a_backoff(watch: Watch, draw: float = 1.0) -> Backoff:
-    return Backoff(1.0, 30.0, watch, lambda: draw)
+def a_backoff(watch: Watch, draw: float = 1.0) -> RequestBackoff:
+    return RequestBackoff(1.0, 30.0, watch, lambda: draw)
 
 
 def test_requests_go_out_at_once_until_one_fails() -> None:
@@ -117,27 +116,6 @@ def test_the_memory_of_spared_paths_is_bounded() -> None:
         patience.refused(path, 5.0)
 
     assert [patience.wait_s(path) for path in ("/a", "/b", "/c")] == [0.0, 5.0, 5.0]
-
-
-def test_a_floor_that_we_never_held_may_be_taken_from_its_owner() -> None:
-    assert HeldFloors().taken_by("u-1", ["helm"]) is None
-
-
-def test_a_floor_that_was_ours_is_not_taken_back_from_whoever_took_it() -> None:
-    held = HeldFloors()
-    held.note("u-1")
-
-    assert held.taken_by("u-1", ["kubectl-edit"]) == "kubectl-edit"
-    assert held.taken_by("u-1", ["helm", "mplp-predictor"]) is None
-
-
-def test_the_memory_of_held_floors_is_bounded() -> None:
-    held = HeldFloors(size_max=2)
-    for uid in ("u-1", "u-2", "u-3"):
-        held.note(uid)
-
-    assert held.taken_by("u-1", ["helm"]) is None
-    assert held.taken_by("u-3", ["helm"]) == "helm"
 
 
 def test_a_memory_is_bounded_and_holds_the_newest() -> None:

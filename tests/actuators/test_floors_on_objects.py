@@ -42,6 +42,12 @@ def apply_as(world: TargetWorld, manager: str, *, force: bool, replicas_min: int
     return world.plane.request("PATCH", path, manifest, _APPLY)[0]
 
 
+def replaced_by(world: TargetWorld, manager: str) -> int:
+    """`kubectl replace` with the manifest of the repository."""
+    path = f"{world.path()}?fieldManager={manager}"
+    return world.plane.request("PUT", path, world.manifest())[0]
+
+
 async def test_a_floor_carries_when_it_ends_its_epoch_and_why(world: TargetWorld) -> None:
     before = world.held()
 
@@ -114,6 +120,21 @@ async def test_the_mend_that_is_named_lets_us_adopt_it_anew(world: TargetWorld) 
     assert set(named) == set(KEPT)
     assert isinstance(await world.raise_to(9), Applied)
     assert world.floor() == 9
+
+
+async def test_a_manifest_put_in_place_of_the_whole_object_is_left_alone_for_a_while(
+    world: TargetWorld,
+) -> None:
+    await world.raise_to(8)
+    await world.view()
+    assert replaced_by(world, "kubectl-replace") == 200
+
+    view = await world.view()
+
+    assert (view.min_replicas, kept(world)) == (BASELINE, {})
+    assert view.held_back is not None
+    assert view.held_back.code is Code.REPLACED
+    assert "kubectl-replace (Update, " in view.held_back.sentence
 
 
 async def test_an_unchanged_manifest_applied_again_after_a_hand_back_takes_nothing(

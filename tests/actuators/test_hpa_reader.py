@@ -199,13 +199,15 @@ def test_two_hpas_on_one_deployment_are_ambiguous_before_the_controller_says_so(
 
 
 def scaling_active(reason: str) -> dict[str, str]:
-    return {"type": "ScalingActive", "status": "False", "reason": reason, "message": "none"}
+    condition = {"type": "ScalingActive", "status": "False", "reason": reason, "message": "none"}
+    return condition | {"lastTransitionTime": "2030-03-17T17:46:40Z"}
 
 
 def test_a_metric_that_cannot_be_read_is_the_controllers_word() -> None:
     failing = view(an_hpa(status__conditions=[scaling_active("FailedGetPodsMetric")]))
 
     assert failing.metrics_failing == "FailedGetPodsMetric: none"
+    assert failing.metrics_failing_since_s == 1_900_000_000.0
 
 
 @pytest.mark.parametrize("reason", ["ScalingDisabled", "AmbiguousSelector"])

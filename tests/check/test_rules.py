@@ -50,6 +50,7 @@ FILES: list[tuple[list[Json], Severity, Fault | Code, str]] = [
     ([DEPLOYMENT], WARNING, Fault.NO_TARGET, "none of 0 HPAs"),
     (instead(annotated(FLOOR, "two")), ERROR, Code.ANNOTATION_UNREADABLE, "'two'"),
     (instead(annotated(CEILING, None)), WARNING, Code.NOT_OPTED_IN, CEILING),
+    (instead(annotated(f"{CEILING}s", "8")), WARNING, Fault.ANNOTATION_UNKNOWN, CEILING),
     (instead(annotated(MODE, "paused")), NOTE, Code.PAUSED, "paused"),
     (instead(annotated(CEILING, "12")), WARNING, Fault.ABOVE_MAX_REPLICAS, "maxReplicas 10"),
     (instead(changed(HPA, "spec/maxReplicas", 1)), ERROR, Fault.ABOVE_MAX_REPLICAS, "floor is 2"),
@@ -216,7 +217,11 @@ FILES: list[tuple[list[Json], Severity, Fault | Code, str]] = [
     ([*QUIET, ROLLOUT], ERROR, Code.OTHER_CONTROLLER, "Rollout web"),
     (
         instead(
-            changed(ROUTE, "metadata/ownerReferences", [{"kind": "Canary", "name": "theirs"}]),
+            changed(
+                ROUTE,
+                "metadata/ownerReferences",
+                [{"kind": "Canary", "name": "theirs", "apiVersion": "flagger.app/v1beta1"}],
+            ),
         ),
         ERROR,
         Code.OTHER_CONTROLLER,
@@ -326,6 +331,7 @@ def test_a_scaled_object_that_scales_to_zero_or_is_not_there_is_told() -> None:
 
 def test_every_fault_has_a_case_here() -> None:
     of_clusters = {Fault.METRIC_NOT_SERVED, Fault.RIGHT_MISSING, Fault.CLOCK_SKEW}
+    of_clusters |= {Fault.NOT_RESTORED}
     alone = {Fault.COULD_NOT_LOOK, Fault.WORK_OF_ANOTHER, Fault.NOT_COVERED}
 
     assert set(Fault) - {one[2] for one in FILES} == of_clusters | alone

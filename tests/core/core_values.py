@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from models.forecast import QUANTILE_LEVELS
@@ -20,6 +21,7 @@ from predictor.core.cluster import (
 from predictor.core.decide import decide
 from predictor.core.decision import Decision
 from predictor.core.inputs import Inputs
+from predictor.core.opt_in import KeptWeights
 from predictor.core.policy import ModulePolicy, Policy
 from predictor.core.state import State, new_state
 from streams.demand import DemandCell, DemandPart, Progress
@@ -57,9 +59,21 @@ def an_hpa(key: TargetKey = CORE, **changes: Any) -> HpaView:
     return HpaView(**{**values, **changes})
 
 
-def a_route(weights: Mapping[str, int], module: str = "core") -> RouteView:
-    """A default route with these weights."""
-    return RouteView(
+def a_route(
+    weights: Mapping[str, int],
+    module: str = "core",
+    home: Mapping[str, int] | None = None,
+    until_s: float | None = NOW_S + 900.0,
+    **changes: Any,
+) -> RouteView:
+    """A default route with these weights; with a `home`, we have moved them from there."""
+    host = f"mplp-{module}-service.{{}}.svc.cluster.local"
+    kept = KeptWeights()
+    if home is not None:
+        at_home = {host.format(name): one for name, one in home.items()}
+        written = {host.format(name): one for name, one in weights.items()}
+        kept = KeptWeights(until_s, 1, at_home, written)
+    route = RouteView(
         module=module,
         namespace="mplp-production",
         name="mplp-global-traffic",
@@ -67,10 +81,13 @@ def a_route(weights: Mapping[str, int], module: str = "core") -> RouteView:
         resource_version="1",
         route_index=2,
         destinations=tuple(
-            DestinationView(i, region, f"mplp-{module}-service.{region}.svc.cluster.local", weight)
+            DestinationView(i, region, host.format(region), weight)
             for i, (region, weight) in enumerate(weights.items())
         ),
+        is_shift_enabled=True,
+        kept=kept,
     )
+    return msgspec.structs.replace(route, **changes)
 
 
 def some_inputs(

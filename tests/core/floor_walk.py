@@ -69,6 +69,8 @@ class GuardedFloor:
             paused=np.array([False]),
             blocked={},
             metrics_failing={},
+            metrics_failing_s=np.full(1, np.nan),
+            metrics_failing_hold_s=21_600.0,
             raised_at_s=np.array([self._raised_s]),
             released_at_s=np.array([self._released_s]),
             demand_known=np.array([True]),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from predictor.core.budget_policy import BudgetPolicy, SharedResource
 from predictor.core.budgets import Budgeted, Fleet, limit_changes, shared_out, within_budgets
-from predictor.core.cluster import TargetKey
+from predictor.core.cluster import MetricTarget, TargetKey
 from predictor.core.decide import decide
 from predictor.core.opt_in import FIELD_MANAGER, KeptState, Mode, OptIn
 from predictor.core.reasons import Code
@@ -138,6 +138,17 @@ def test_a_renewal_that_must_wait_is_not_written() -> None:
 
     assert row.intent is None
     assert Code.CHANGES_LIMITED in codes(row.reasons)
+
+
+def test_what_a_budget_leaves_of_a_raise_takes_no_sync_from_the_metrics() -> None:
+    requests = MetricTarget("Pods", "mplp_requests_per_second", "AverageValue", 100.0, 200.0)
+    policy = a_policy(budget=BudgetPolicy(extra_replicas_max=2))
+
+    row = decided(some_inputs([an_hpa(metrics=(requests,))], peak=600.0), policy).floors[0]
+
+    assert row.floor == 3
+    assert codes(row.reasons)[-2:] == [Code.FLEET_BUDGET, Code.METRICS_ASK_MORE]
+    assert "ask for 6 replicas of 3; the floor of 5 that a budget left" in row.reasons[-1].sentence
 
 
 counts = st.lists(st.integers(0, 50), min_size=1, max_size=8)

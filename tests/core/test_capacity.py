@@ -277,3 +277,60 @@ def test_one_replica_fewer_would_not_carry_it(demand: float, rate: float) -> Non
 
     assert replicas * rate >= demand * (1 - 1e-8)
     assert (replicas - 1) * rate < demand * (1 + 1e-8)
+
+
+def test_a_response_time_metric_that_the_owner_took_away_binds_no_more() -> None:
+    policy = a_policy(defaults=ModulePolicy(response_time_objective_s=0.5))
+    world = PodWorld(cost=0.4, policy=policy)
+    for load in np.linspace(15.0, 75.0, 60).tolist():
+        p95_s = 0.06 / (1.0 - load / 100.0)
+        world.metrics = (MetricTarget("Object", "mplp_response_time_p95", "Value", 0.5, p95_s),)
+        row = world.tick(load)
+    assert row.rate_source == RateSource.RESPONSE_TIME
+    world.metrics = ()
+
+    assert world.tick(75.0).rate_source == RateSource.LEARNED
+
+
+@pytest.mark.parametrize("forecast", [200.0, float("nan")])
+def test_a_burst_beyond_the_forecast_is_taken_for_no_flood_of_connections(forecast: float) -> None:
+    world = a_level_world(1000.0)
+    world.stay(50.0, 30)
+    inputs = some_inputs([world.view(None)], demand=200.0, provisional=20_000.0, peak=forecast)
+    decision, _ = decide(inputs, world.policy, world.state, world.now_s + 10.0)
+
+    assert decision.floors[0].floor_wanted == 8  # twice what 4 pods hold
+
+
+@pytest.mark.parametrize("is_line", [True, False])
+def test_a_single_reading_between_two_deploys_changes_nothing(is_line: bool) -> None:
+    world = PodWorld()
+    if is_line:
+        world.day()
+    known = rate_of(world.stay(60.0, 20))
+    between = world.deployed()
+    between.stay(60.0, 5)
+    between.tick(60.0, usage=22.0)  # near idle: requests would be half as dear
+
+    assert rate_of(between.deployed().tick(60.0)) == pytest.approx(known)
+
+
+def test_a_rate_far_from_what_the_line_says_is_told_as_unsure() -> None:
+    world = PodWorld(cost=0.2, idle=10.0)  # 300/s a pod at the target, 45/s were seen
+    row = world.day(low=10.0, high=45.0)
+
+    assert rate_of(row) < 70.0
+    assert "± 80%" in row.reasons[0].sentence
+    assert "loads, held to 1.5 times the highest" in row.reasons[0].sentence
+
+
+def test_a_rate_in_proportion_is_not_told_as_a_line() -> None:
+    world = PodWorld(idle=30.0)
+    world.day()
+    world.metrics = (MetricTarget("Resource", "cpu", "Utilization", 25.0, 50.0),)
+    world.has_cpu = False  # the owner's new target lies below idle use, where no line can reach
+    world.stay(40.0, 10)
+    row = world.deployed().stay(40.0, 2)
+
+    assert row.rate_source == RateSource.FORMER
+    assert "in proportion to what pods used before the last deploy" in row.reasons[0].sentence

@@ -196,7 +196,8 @@ def routed_inputs(weights: dict[str, int], ready: int = 20, **values: Any) -> In
         an_hpa(TargetKey("core", EU), max_replicas=15, ready_replicas=ready),
         an_hpa(TargetKey("core", AP), max_replicas=10, ready_replicas=ready),
     ]
-    return some_inputs(hpas, keys=three_regions(), routes=[a_route(weights)], **values)
+    route = a_route(weights, home=None if weights == HOME else HOME)
+    return some_inputs(hpas, keys=three_regions(), routes=[route], **values)
 
 
 HOME = {US: 50, EU: 30, AP: 20}

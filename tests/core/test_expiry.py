@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from predictor.core.cluster import FloorIntent, HpaView
+from predictor.core.cluster import FloorIntent, HpaView, MetricTarget
 from predictor.core.decide import decide
 from predictor.core.opt_in import FIELD_MANAGER, KeptState, Mode, OptIn
 from predictor.core.policy import Policy
@@ -105,3 +105,13 @@ def test_the_first_decision_after_a_start_renews_nothing_yet() -> None:
 def test_an_expiry_that_would_trip_in_normal_operation_is_refused(settings: Any) -> None:
     with pytest.raises(ValueError, match="expiry_s must be at least"):
         Policy(**settings)
+
+
+def test_a_floor_that_nothing_can_size_any_more_stays_and_runs_out() -> None:
+    memory = MetricTarget("Resource", "memory", "Utilization", 80.0, 60.0)
+    inputs = some_inputs([held(8, NOW_S + 100.0, metrics=(memory,))], demand=0.0, peak=0.0)
+    row = decided(inputs).floors[0]
+
+    assert row.floor == 8
+    assert row.intent is None
+    assert row.reasons[0].sentence.endswith("; the floor of 8 is not renewed")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from predictor.core.cluster import TargetKey
 from predictor.core.guardrails import GUARDRAILS, NO_CEILING, Facts, allow, guard
-from predictor.core.policy import Policy
+from predictor.core.guardrails.pace_rules import REACH_RATIO, REACH_REPLICAS
+from predictor.core.policy import ModulePolicy, Policy
 from predictor.core.policy_rows import policy_rows
 from predictor.core.reasons import Code
 from tests.core.core_values import CORE, NOW_S
@@ -299,7 +301,7 @@ def test_a_floor_falls_only_as_far_as_demand_did(some: Facts, wish: int) -> None
     bounds = min(int(some.replicas_max[0]), max(int(some.ceiling[0]), int(some.baseline[0])))
     if allowed < min(some.floor_now[0], bounds) and not some.paused[0] and not is_blind:
         assert allowed >= some.needed_now[0]
-        assert not some.metrics_failing
+        assert not some.metrics_failing or some.metrics_failing_s[0] > some.metrics_failing_hold_s
 
 
 @given(any_facts(), st.integers(0, 10**9))
@@ -346,3 +348,45 @@ def test_a_target_may_keep_limits_of_its_own() -> None:
     some = facts(8, rows=2, policy=policy_rows(policy, [CORE, other]))
 
     assert allow(np.array([14, 14]), some).tolist() == [9, 14]
+
+
+def test_a_ceiling_below_what_the_metrics_ask_for_takes_no_sync_from_them() -> None:
+    some = facts(10, asked_by_metrics=np.array([20]), ceiling=np.array([15]))
+    rulings = guard(np.array([20]), some)
+
+    assert rulings.allowed.tolist() == [10]
+    sentence = "the HPA's metrics ask for 20 replicas of 10; a floor of 15 would take one sync"
+    assert any(sentence in reason.sentence for reason in rulings.reasons[0])
+
+
+@pytest.mark.parametrize(("owners", "floor"), [(None, 12), (10, 14), (2, 6)])
+def test_no_configured_step_is_larger_than_what_the_server_accepts(
+    owners: int | None, floor: int
+) -> None:
+    policy = Policy(defaults=ModulePolicy(step_up_replicas_max=50, step_up_ratio_max=10.0))
+    rows = policy_rows(policy, [CORE])
+    if owners is not None:
+        rows = replace(rows, step_up_most=np.array([float(owners)]))
+
+    assert allow(np.array([20]), facts(4, policy=rows)).tolist() == [floor]
+
+
+def test_the_last_bit_of_a_product_makes_no_step_larger_or_smaller() -> None:
+    policy = Policy(
+        defaults=ModulePolicy(
+            step_up_ratio_max=0.29, release_step_ratio=0.07, corroboration_ratio_max=1.1
+        )
+    )
+    some = facts(100, replicas_max=np.array([500]), policy=policy_rows(policy, [CORE]))
+
+    assert allow(np.array([500]), some).tolist() == [129]
+    assert allow(np.array([3]), some).tolist() == [93]
+    some = replace(some, floor_now=np.array([9]), corroborated=np.array([10.0]))
+    assert allow(np.array([12]), some).tolist() == [11]
+
+
+@pytest.mark.parametrize("manifest", ["guard/hpa.yaml", "guard-keda/scaled_object.yaml"])
+def test_the_largest_step_is_the_one_that_the_server_takes(manifest: str) -> None:
+    text = (Path(__file__).parents[2] / "deploy" / manifest).read_text(encoding="utf-8")
+
+    assert f": variables.before * {1 + REACH_RATIO} + {REACH_REPLICAS}\n" in text

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from predictor.core.decide import decide
 from predictor.core.encoding import encode_json
 from predictor.core.inputs import Inputs
 from predictor.core.opt_in import FIELD_MANAGER, Mode, OptIn
+from predictor.core.policy import ModulePolicy
 from predictor.core.reasons import Code
 from predictor.core.state import State, new_state
 from tests.core.core_values import (
@@ -153,3 +155,39 @@ def test_no_events_buy_more_than_the_witnesses_allow(
     assert row.floor <= min(15, max(4, 2 * witness))
     if demand > 100 * max(4, 2 * witness) and 2 * witness < 8:
         assert Code.NOT_CORROBORATED in codes(row.reasons)
+
+
+METRICS_OF_EVERY_POD = {
+    "memory": MetricTarget("Resource", "memory", "Utilization", 80.0, 60.0),
+    "response time": MetricTarget("Object", "mplp_response_time_p95", "Value", 0.5, 0.4),
+    "pods' response time": MetricTarget("Pods", "mplp_response_time_p95", "AverageValue", 0.5, 0.4),
+}
+
+
+@pytest.mark.parametrize("name", METRICS_OF_EVERY_POD)
+def test_what_every_pod_shows_alike_bears_out_no_raise(name: str) -> None:
+    floor, state, real_per_s = 3, new_state(), 300.0
+    for step in range(20):
+        served = real_per_s / floor
+        requests = MetricTarget("Pods", "mplp_requests_per_second", "AverageValue", 100.0, served)
+        metrics = (requests, METRICS_OF_EVERY_POD[name])
+        hpa = an_hpa(min_replicas=floor, max_replicas=100, metrics=metrics)
+        inputs = some_inputs([hpa], peak=FORGED_PER_S, demand=FORGED_PER_S, usual_peak=real_per_s)
+        decision, state = decide(inputs, POLICY, state, NOW_S + 200.0 * step)
+        floor = decision.floors[0].floor or 0
+
+    assert floor == 6  # twice what 300/s need
+
+
+def test_cpu_that_idle_pods_use_bears_out_no_raise_without_end() -> None:
+    policy = a_policy(defaults=ModulePolicy(rate_per_pod_per_s=60.0))
+    pods, state, real_per_s = 3, new_state(), 180.0
+    for tick in range(600):
+        used = 40.0 + 0.5 * real_per_s / pods
+        cpu = MetricTarget("Resource", "cpu", "Utilization", 70.0, round(used))
+        hpa = an_hpa(min_replicas=pods, max_replicas=100, metrics=(cpu,))
+        inputs = some_inputs([hpa], peak=FORGED_PER_S, demand=FORGED_PER_S, usual_peak=real_per_s)
+        decision, state = decide(inputs, policy, state, NOW_S + 10.0 * tick)
+        pods = decision.floors[0].floor or 0
+
+    assert 6 < pods <= 40  # until idle use is told apart; then no farther

@@ -200,3 +200,26 @@ def test_after_a_deploy_the_former_lead_time_is_likely_until_there_are_new_ones(
         (60.0, LeadTimeSource.FORMER),
         (160.0, LeadTimeSource.SCALE_UPS),
     ]
+
+
+def test_a_raise_to_pods_that_were_on_their_way_measures_nothing() -> None:
+    policy = a_policy()
+    scaled = an_hpa(spec_replicas=10, ready_replicas=4)  # the HPA asked for these before
+    state = warm_state(some_inputs([scaled]), policy)
+    _, state = decide(some_inputs([scaled], peak=600.0), policy, state, NOW_S)
+    for seconds, ready in ((10.0, 4), (20.0, 10)):
+        hpa = an_hpa(min_replicas=6, spec_replicas=10, ready_replicas=ready)
+        _, state = decide(some_inputs([hpa], peak=600.0), policy, state, NOW_S + seconds)
+
+    assert not np.isfinite(state.targets.lead_samples_s).any()
+
+
+def test_pods_that_got_ready_while_nobody_looked_for_an_hour_teach_nothing() -> None:
+    policy = a_policy()
+    state = warm_state(some_inputs(), policy)
+    _, state = decide(some_inputs(peak=600.0), policy, state, NOW_S)
+    for seconds, ready in ((10.0, 3), (3600.0, 6)):
+        hpa = an_hpa(min_replicas=6, spec_replicas=6, ready_replicas=ready)
+        _, state = decide(some_inputs([hpa], peak=600.0), policy, state, NOW_S + seconds)
+
+    assert not np.isfinite(state.targets.lead_samples_s).any()

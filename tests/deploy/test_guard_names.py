@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from predictor.actuators.guard_probe import GUARD_POLICIES
+from predictor.actuators.route_probe import ROUTE_POLICY
 from predictor.actuators.switch import OFF_KEY, SWITCH
 from predictor.core import opt_in
 from rigs.credentials import PREDICTOR, RESTORER
@@ -22,7 +23,7 @@ NAMES = {
     value
     for key, value in vars(opt_in).items()
     if key.isupper() and isinstance(value, str) and value.startswith(opt_in.DOMAIN)
-} | {opt_in.UNTIL, opt_in.EPOCH, opt_in.REASON, f"{opt_in.STATE_DOMAIN}/"}
+} | {opt_in.EPOCH, *opt_in.KEPT_ON_ROUTES, f"{opt_in.STATE_DOMAIN}/"}
 ACCOUNTS = {
     f"system:serviceaccount:{one['metadata']['namespace']}:{one['metadata']['name']}"
     for one in kustomized(DEPLOY / "base")
@@ -50,7 +51,7 @@ def test_the_policies_bind_the_accounts_that_are_shipped_and_that_tests_play() -
 
 
 def test_the_probe_and_the_switch_name_what_is_shipped() -> None:
-    assert {*GUARD_POLICIES.values()} <= {name(one) for one in VALIDATING}
+    assert {*GUARD_POLICIES.values(), ROUTE_POLICY} <= {name(one) for one in VALIDATING}
     switches = [one for one in BINDINGS if "paramRef" in one["spec"]]
     assert [one["spec"]["paramRef"]["name"] for one in switches] == [SWITCH, SWITCH]
     assert f'"{OFF_KEY}" in params' in str(POLICIES)

@@ -90,7 +90,7 @@ def test_the_restorer_needs_no_broker_no_model_and_no_configuration() -> None:
     (container,) = pod["containers"]
 
     regions = [f"--namespace={one}" for one in REGIONS]
-    assert container["args"] == ["restore", *regions]
+    assert container["args"] == ["restore", *regions, "--route-namespace=mplp-production"]
     assert not {"env", "envFrom", "volumeMounts"} & set(container)
     assert pod["serviceAccountName"] == "mplp-predictor-restorer"
 

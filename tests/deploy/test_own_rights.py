@@ -15,15 +15,20 @@ from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.leases import PartitionLeases
 from predictor.actuators.switch import SwitchState, read_switch
+from predictor.actuators.virtual_service import Routing
 from predictor.core.floor_object import FloorObject
 from predictor.core.reasons import Reason
 from predictor.core.restore_step import Pace
 from predictor.way_back.held_floors import HeldFloor, held_floor
+from predictor.way_back.held_weights import RouteObject, held_again
 from predictor.way_back.restorer import Restorer
+from predictor.way_back.route_restorer import RouteRestorer
 from rigs.credentials import PREDICTOR, RESTORER
 from rigs.kubernetes import ControlPlane
+from tests.actuators.cluster_worlds import serve_virtual_services
 from tests.deploy.kustomized import rules_of
 from tests.way_back.guarded_worlds import GuardedWorld, until
+from tests.way_back.moved_routes import PAST, moved_route
 
 pytestmark = pytest.mark.real
 
@@ -31,7 +36,7 @@ Json = dict[str, Any]
 HPA = "mplp-core-hpa"
 RULES = {
     PREDICTOR: rules_of(PREDICTOR, "mplp-predictor"),
-    RESTORER: rules_of(RESTORER, "us-east-1", "mplp-predictor"),
+    RESTORER: rules_of(RESTORER, "us-east-1", "mplp-production", "mplp-predictor"),
 }
 
 
@@ -53,8 +58,10 @@ RIGHTS = [
 
 @pytest.fixture
 def world(control_plane: ControlPlane) -> GuardedWorld:
+    serve_virtual_services(control_plane)
     made = GuardedWorld(control_plane, is_guarded=False)
     made.raised(10, "2020-01-01T00:00:00Z", name=HPA)
+    moved_route(made, (5, 75, 20), PAST)
     return made
 
 
@@ -75,7 +82,15 @@ async def worker_does_all(connection: Connection, namespace: str) -> bool:
 
 
 async def restorer_does_all(connection: Connection, namespace: str) -> bool:
-    """List, lower, look again at one, and read the switch."""
+    """List, lower, move home, look again at one of each, and read the switch."""
+    moved = await RouteRestorer(connection, [namespace], now_s=time.time, step_gap_s=0).run_pass(
+        Pace.STEPS
+    )
+    routing = Routing(connection)
+    at = RouteObject(namespace, "mplp-global-traffic")
+    again = await routing.is_served() and await held_again(routing, at)
+    if not moved.is_whole or isinstance(again, Reason):
+        return False
     done = await Restorer(connection, [namespace], now_s=time.time, step_gap_s=0).run_pass(
         Pace.STEPS
     )

@@ -33,10 +33,13 @@ VERBS = [
 
 def is_for_more(place: str, index: int, verb: str) -> bool:
     """A tick does all it should without these: who took a floor, what keeps pods from becoming
-    Ready and who changes their requests is told less exactly."""
+    Ready and who changes their requests is told less exactly; and weights that ran out are looked
+    for beside it."""
     resources = ROLES[place]["rules"][index]["resources"]
     names_a_person = resources == ["horizontalpodautoscalers"] and verb == "get"
-    return resources in (["pods"], ["verticalpodautoscalers"]) or names_a_person
+    looks_for_weights = resources == ["virtualservices"] and verb == "list"
+    is_told_less = resources in (["pods"], ["verticalpodautoscalers"])
+    return is_told_less or names_a_person or looks_for_weights
 
 
 NEEDED = [one for one in VERBS if not is_for_more(*one)]
@@ -59,7 +62,8 @@ async def test_the_manifests_rights_suffice(world: KubernetesWorld) -> None:
     assert isinstance(await move_weights(world.cluster, 40, 40, 20), Applied)
     asks = world.plane.client_for(PREDICTOR).request
     watched = f"{world.hpa_path.rsplit('/', 1)[0]}?watch=1&timeoutSeconds=1"
-    for path in (world.hpa_path, watched, f"/api/v1/namespaces/{world.namespace}/pods"):
+    pods, routes = f"/api/v1/namespaces/{world.namespace}/pods", world.route_path.rsplit("/", 1)[0]
+    for path in (world.hpa_path, watched, pods, routes):
         assert asks("GET", path)[0] == 200
     # Not served here: whoever has no right is not even told that.
     autoscalers = f"/apis/autoscaling.k8s.io/v1/namespaces/{world.namespace}/verticalpodautoscalers"

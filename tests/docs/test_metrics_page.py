@@ -6,8 +6,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from predictor.actuators.gate_state import GateState, GuardState, LeaseState
 from predictor.core.cluster import TargetKey
 from predictor.core.decision import Decision, FloorDecision, WeightDecision
+from predictor.core.reasons import Code
 from predictor.telemetry import PredictorCollector, Snapshot
 from streams.event_types import RejectReason
 from streams.windows import Verdict
@@ -42,6 +44,14 @@ def scraped() -> list[Metric]:
     snapshot = Snapshot(decision=Decision(1, 0.0, (FLOOR,), (WEIGHT,)), watermark_s=1.0)
     snapshot.events.update(("counted", "parts"))
     snapshot.decisions["Applied", "applied"] += 1
+    snapshot.writes["renewal", "applied"] += 1
+    snapshot.held_back = frozenset({(FLOOR.key, Code.CONFLICT)})
+    snapshot.floors_until_s = {FLOOR.key: 900.0}
+    snapshot.gate = GateState(
+        clock_ahead_s=0.5,
+        guards=(GuardState("eu", "HPA", is_proven=True),),
+        leases=(LeaseState(0, 7),),
+    )
     registry = CollectorRegistry()
     registry.register(PredictorCollector(lambda: snapshot))
     return list(registry.collect())

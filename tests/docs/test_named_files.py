@@ -17,6 +17,7 @@ _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"\.?[\w-]+(?:[./][\w.-]+)*/?")
 _TARGET = re.compile(r"(?:^    |`)make(?P<targets>(?: [a-z][a-z-]*)+)", re.MULTILINE)
+_TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)?::(?P<name>test_\w+)`")
 MAKEFILE = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -43,6 +44,16 @@ def test_make_targets_exist(page: Path) -> None:
     }
 
     assert targets <= MAKEFILE
+
+
+@each_page
+def test_tests_named_are_there(page: Path) -> None:
+    named, file = [], ""
+    for found in _TEST.finditer(text_of(page)):
+        file = found["file"] or file
+        named.append((file, found["name"]))
+
+    assert [one for one in named if f"def {one[1]}(" not in text_of(ROOT / one[0])] == []
 
 
 def leads(page: Path, link: str) -> bool:

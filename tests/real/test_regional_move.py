@@ -7,6 +7,11 @@ import itertools
 
 import pytest
 
+from predictor.actuators.gate import OpenGate
+from predictor.core.cluster import TargetKey
+from predictor.core.opt_in import EPOCH, UNTIL
+from predictor.core.opt_in import HOME as HOME_KEPT
+from predictor.core.reasons import Reason
 from rigs.kubernetes import ControlPlane
 from tests.real.real_fleet import HOME, Fleet
 
@@ -16,6 +21,13 @@ STEP_MAX = 4
 PER_POD = 100
 
 
+class SeventhOwner(OpenGate):
+    """Permits all, as the seventh owner of every partition."""
+
+    async def permit(self, key: TargetKey) -> int | Reason:
+        return 7
+
+
 async def test_weight_moves_in_bounded_steps_and_only_after_pods_are_ready_there(
     control_plane: ControlPlane,
 ) -> None:
@@ -23,6 +35,7 @@ async def test_weight_moves_in_bounded_steps_and_only_after_pods_are_ready_there
     fleet = Fleet(
         control_plane, {"us-east-1": 9, "eu-west-1": 15, "ap-southeast-1": 15}, step=STEP_MAX
     )
+    fleet.service._gate = SeventhOwner()
     untouched = fleet.header_routes()
     fleet.serve(3600, weighted_per_s=900)
     await fleet.service.tick(fleet.now_s)
@@ -47,4 +60,8 @@ async def test_weight_moves_in_bounded_steps_and_only_after_pods_are_ready_there
     assert all(sum(weights.values()) == 100 for weights in seen)
     assert seen[-1]["us-east-1"] <= 45
     assert fleet.header_routes() == untouched
+    kept = fleet.route()["metadata"]["annotations"]
+    assert kept[EPOCH] == "7"
+    assert [one.rpartition("=")[2] for one in kept[HOME_KEPT].split(",")] == ["50", "30", "20"]
+    assert kept[UNTIL].startswith("2025-06-15T"), "a quarter of an hour in event time"
     await fleet.cluster.close()

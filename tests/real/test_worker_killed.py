@@ -57,14 +57,16 @@ def world(control_plane: ControlPlane, kafka: KafkaWorld, tmp_path: Path) -> Dep
     return DeployedWorld(control_plane, kafka, tmp_path, MODULES)
 
 
-async def lives_until(worker: asyncio.subprocess.Process, holds: Callable[[], bool]) -> None:
+async def lives_until(
+    worker: asyncio.subprocess.Process, holds: Callable[[], bool], within_s: float = 90.0
+) -> None:
     """Look again and again, while the worker is there to bring it about."""
 
     async def so() -> bool:
         assert worker.returncode is None, "the worker ended by itself"
         return holds()
 
-    await until(so, within_s=90.0)
+    await until(so, within_s=within_s)
 
 
 def steps_home(floor: int) -> list[int]:

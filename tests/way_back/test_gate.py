@@ -12,7 +12,8 @@ import pytest
 from predictor.actuators.cluster_settings import ClusterSettings
 from predictor.actuators.connection import Connection
 from predictor.actuators.gate import ClusterGate, GateSettings, OpenGate, WorkerGate
-from predictor.actuators.guard_probe import TRIED_AGAIN_S, GuardProbe
+from predictor.actuators.guard_probe import GuardProbe
+from predictor.actuators.guard_proofs import TRIED_AGAIN_S
 from predictor.actuators.lease_record import lease_name
 from predictor.actuators.leases import LeaseTimes, PartitionLeases
 from predictor.actuators.switch import READ_AGE_MAX_S, Switch

@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 
 from predictor.core.opt_in import CEILING, FLOOR, OptIn, read_opt_in
 from predictor.core.reasons import Code, Reason
-from predictor.core.restore_step import STEP_GAP_S, Held, Pace, Restored, restored
+from predictor.core.restore_step import STEP_GAP_S, OurFloor, Pace, Restored, restored
 
 NOW_S = 1_000_000.0
 PACES = st.sampled_from(list(Pace))
 
 
-def held(floor_now: int, *, until_s: float | None = NOW_S - 1, baseline: int | None = 3) -> Held:
-    return Held(floor_now, OptIn(floor=baseline), until_s, has_kept=until_s is not None)
+def held(
+    floor_now: int, *, until_s: float | None = NOW_S - 1, baseline: int | None = 3
+) -> OurFloor:
+    return OurFloor(floor_now, OptIn(floor=baseline), until_s, has_kept=until_s is not None)
 
 
 @pytest.mark.parametrize(("now", "then"), [(20, 15), (5, 3), (4, 3), (100, 75), (7, 5)])
@@ -82,7 +84,7 @@ def test_a_floor_of_ours_without_any_expiry_has_run_out() -> None:
 def test_without_the_owners_floor_nothing_is_guessed(
     annotations: dict[str, str], code: Code
 ) -> None:
-    unknown = Held(20, read_opt_in(annotations), None, has_kept=True)
+    unknown = OurFloor(20, read_opt_in(annotations), None, has_kept=True)
 
     step = restored(unknown, NOW_S, Pace.AT_ONCE)
 

@@ -11,9 +11,10 @@ from math import isfinite
 
 import numpy as np
 
-from predictor.core.capacity.rates import READINGS_MIN, RateSource, RatesPerPod, cost_since_deploy
+from predictor.core.capacity.rates import BEYOND_SAMPLES_MAX, RateSource, RatesPerPod
 from predictor.core.cluster import HpaView, MetricTarget
-from predictor.core.line_fit import INTERCEPT, SLOPE, objection
+from predictor.core.cost_since_deploy import READINGS_MIN, cost_since_deploy
+from predictor.core.line_fit import INTERCEPT, REACH, SLOPE, objection
 from predictor.core.metric_columns import is_level, is_request_rate, level_pods, usage_metric
 from predictor.core.policy import Policy
 from predictor.core.response_time import response_objection
@@ -33,6 +34,7 @@ class Evidence:
     slopes: list[float]
     idle: list[float]
     loads: list[int]
+    is_held: list[bool]
     readings: list[float]
 
     @classmethod
@@ -48,6 +50,9 @@ class Evidence:
             slopes=targets.usage_line[:, SLOPE].tolist(),
             idle=targets.usage_line[:, INTERCEPT].tolist(),
             loads=np.isfinite(targets.usage_readings).sum(axis=1).tolist(),
+            is_held=(
+                rates.rate_per_s >= targets.usage_line[:, REACH] * BEYOND_SAMPLES_MAX
+            ).tolist(),
             readings=targets.rate_readings.tolist(),
         )
 
@@ -86,7 +91,7 @@ class Evidence:
 
     def _response_time(self, row: int, hpa: HpaView) -> str:
         names = self.policy.response_time_metrics
-        name = next(one.name for one in hpa.metrics if one.name in names)
+        name = next(one.name for one in hpa.metrics if one.name in names and one.target > 0)
         loads = int(np.isfinite(self.targets.response_readings_s[row]).sum())
         return (
             f"{name} meets {self.rates.objective_s[row]:g} s up to {self.likely_per_s[row]:.1f}/s "
@@ -104,7 +109,7 @@ class Evidence:
         cpu, readings = usage_metric(hpa.metrics), self.readings[row]
         slope, is_former = self.slopes[row], self.rates.sources[row] is RateSource.FORMER
         since = f" after {readings:.0f} readings since the last deploy"
-        if cpu is None or not isfinite(slope):
+        if cpu is None or not isfinite(self.doubts[row]):
             at = _target(cpu)
             return f"cpu at {at}, in proportion to what pods used before the last deploy,{since}"
         said = (
@@ -114,7 +119,8 @@ class Evidence:
         if is_former:
             ratio = cost_since_deploy(self.targets)[row]
             return f"{said}, from before the last deploy, {ratio:.2f} times as much{since}"
-        return f"{said}, {readings:.0f} readings at {self.loads[row]} loads"
+        held = f", held to {BEYOND_SAMPLES_MAX:g} times the highest" if self.is_held[row] else ""
+        return f"{said}, from {self.loads[row]} loads{held}"
 
     def _unused(self, row: int, metric: MetricTarget, hpa: HpaView) -> str:
         """Why a metric says nothing of what a pod carries."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.series import FloatArray
+from predictor.core.cost_since_deploy import cost_since_deploy, rate_in_proportion
 from predictor.core.line_fit import REACH, x_at
 from predictor.core.metric_columns import MetricColumns
 from predictor.core.policy_rows import PolicyRows
@@ -25,12 +26,6 @@ from predictor.core.state import TargetState
 
 BoolArray = NDArray[np.bool_]
 
-READINGS_MIN = 6
-"""A ratio counts from this many readings on: a minute of ticks."""
-DEARER_READINGS_MIN = 3
-"""After a deploy, so many readings are enough to take requests for dearer than before ..."""
-CHEAPER_READINGS_MIN = 30
-"""... and so many to take them for cheaper: until then no floor falls because of a deploy."""
 BEYOND_SAMPLES_MAX = 1.5
 """A line is believed up to this factor beyond the largest load that was seen."""
 DOUBT_MAX = 0.5
@@ -65,7 +60,8 @@ BY_LINE = (RateSource.HPA_METRIC, RateSource.LEVEL, RateSource.RESPONSE_TIME, Ra
 class RatesPerPod:
     """Demand per second one Ready pod carries, shape (n,), NaN where unknown, and its source.
 
-    `likely_per_s` is the most likely value where `rate_per_s` is a lower bound.
+    `likely_per_s` is the most likely value where `rate_per_s` is a lower bound, NaN where the rate
+    is of no line. `objective_s` is the response time to be kept, NaN where the HPA knows none.
     """
 
     rate_per_s: FloatArray
@@ -90,8 +86,9 @@ def rates_per_pod(
     is not taken to grow with it without end.
     """
     learned, learned_low, is_former = _by_usage(metrics, targets)
+    # Without the HPA's metric a response time scales nothing, whatever was learned of it.
     objective_s = np.where(
-        np.isfinite(rows.response_time_objective_s),
+        np.isfinite(rows.response_time_objective_s) & np.isfinite(metrics.response_target_s),
         rows.response_time_objective_s,
         metrics.response_target_s,
     )
@@ -102,7 +99,7 @@ def rates_per_pod(
     low = np.where(np.isfinite(low) & (low > 0), low, np.inf)
     place, each = low.argmin(axis=0), np.arange(low.shape[1])
     bound = np.where(np.isfinite(low[place, each]), low[place, each], np.nan)
-    ratio, is_old = _by_ratio(targets)
+    ratio, is_old = rate_in_proportion(targets)
     options = (
         (rows.rate_per_pod_per_s, RateSource.CONFIGURED),
         (np.where((place == 3) & is_former, bound, np.nan), RateSource.FORMER),
@@ -112,7 +109,7 @@ def rates_per_pod(
     )
     rate, chosen = _first(options, len(each))
     return RatesPerPod(
-        rate, chosen, np.where(rate == bound, likely[place, each], rate), objective_s
+        rate, chosen, np.where(rate == bound, likely[place, each], np.nan), objective_s
     )
 
 
@@ -121,13 +118,6 @@ def replicas_for(demand_per_s: FloatArray, rate_per_s: FloatArray) -> FloatArray
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         replicas = np.ceil(demand_per_s / rate_per_s * (1.0 - DUST))
     return np.minimum(replicas, REPLICAS_MAX)
-
-
-def cost_since_deploy(targets: TargetState) -> FloatArray:
-    """What requests cost over what they cost before the last deploy, as far as believed: (n,)."""
-    readings, ratio = targets.rate_readings, np.nan_to_num(targets.cost_ratio, nan=1.0)
-    dearer = np.where(readings >= DEARER_READINGS_MIN, np.maximum(ratio, 1.0), 1.0)
-    return np.where(readings >= CHEAPER_READINGS_MIN, ratio, dearer)
 
 
 def _by_usage(
@@ -147,12 +137,12 @@ def _timed(targets: TargetState, objective_s: FloatArray) -> tuple[FloatArray, F
 def _believed(
     lines: FloatArray, likely: FloatArray, low: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Both values where the line says enough, and never far beyond the samples."""
+    """Both values where the line says enough; the low one never far beyond the samples."""
     reach = lines[:, REACH] * BEYOND_SAMPLES_MAX
     with np.errstate(invalid="ignore"):
         usable = (low > 0) & (low >= DOUBT_MAX * likely)
     return (
-        np.where(usable, np.minimum(likely, reach), np.nan),
+        np.where(usable, likely, np.nan),
         np.where(usable, np.minimum(low, reach), np.nan),
     )
 
@@ -162,15 +152,6 @@ def _by_level(metrics: MetricColumns, targets: TargetState, ahead_per_s: FloatAr
     pods = np.where(metrics.level_pods > 0, metrics.level_pods, np.nan)
     following = targets.demand_smoothed_per_s / pods
     return np.fmax(following, ahead_per_s / (LEVEL_GROWTH_MAX * pods))
-
-
-def _by_ratio(targets: TargetState) -> tuple[FloatArray, BoolArray]:
-    """The load in proportion to usage, and where it rests on pods of before a deploy."""
-    enough = targets.rate_readings >= READINGS_MIN
-    fresh, former = targets.rate_learned_per_s, targets.rate_former_per_s
-    dearer = np.where(targets.rate_readings >= DEARER_READINGS_MIN, fresh, np.nan)
-    is_old = ~enough & np.isfinite(former)
-    return np.where(enough, fresh, np.where(is_old, np.fmin(former, dearer), np.nan)), is_old
 
 
 def _first(

@@ -1,9 +1,9 @@
 """The rules that stand between a wish and a floor: one function per rule, on arrays.
 
-`predictor/core/decide.py` applies them in the order of `GUARDRAILS`. Every rule runs, every reason
-is kept, and each rule is safe on its own: it relies on no other having run. The last ones are the
-strongest: whatever came before, a floor leaves here between baseline and the lower of ceiling and
-maxReplicas. A rule must never look at anything but the wish and the facts.
+`predictor/core/guarded_floors.py` applies them in the order of `GUARDRAILS`. Every rule runs, every
+reason is kept, and each rule is safe on its own: it relies on no other having run. The last ones
+are the strongest: whatever came before, a floor leaves here between baseline and the lower of
+ceiling and maxReplicas. A rule must never look at anything but the wish and the facts.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from predictor.core.guardrails.facts import (
     IntArray,
     Rulings,
 )
+from predictor.core.guardrails.pace_rules import left_to_metrics
 
 __all__ = [
     "BASELINE_UNKNOWN",
@@ -30,4 +31,5 @@ __all__ = [
     "Rulings",
     "allow",
     "guard",
+    "left_to_metrics",
 ]

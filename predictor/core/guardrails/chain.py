@@ -101,6 +101,11 @@ def guard(wish: IntArray, facts: Facts) -> Rulings:
             reasons[row] = (*reasons.get(row, ()), Reason(rule.code, sentence))
     if facts.incomplete and facts.is_handed_back:
         _say_what_is_handed_back(allowed, facts, reasons)
+    for row in np.flatnonzero(
+        evidence_rules.released_blindly(facts) & (allowed < facts.floor_now)
+    ).tolist():
+        sentence = evidence_rules.say_released_blindly(row, facts)
+        reasons[row] = (*reasons.get(row, ()), Reason(Code.METRICS_FAILING, sentence))
     return Rulings(allowed, reasons)
 
 

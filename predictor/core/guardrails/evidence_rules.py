@@ -1,14 +1,14 @@
 """Rules about what is really there: demand, pods that became Ready, metrics that can be read.
 
 A forecast alone takes nothing away and buys no pods without end; an HPA whose own metrics fail
-keeps what it has; pods that cannot start are not asked for in larger numbers.
+keeps what it has, for a while; pods that cannot start are not asked for in larger numbers.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from predictor.core.guardrails.facts import Facts, IntArray, at_least_the_floor, at_most_the_floor
+from predictor.core.guardrails.facts import BoolArray, Facts, IntArray, at_most_the_floor
 
 
 def demand_that_is_there_is_never_released(wish: IntArray, facts: Facts) -> IntArray:
@@ -39,7 +39,9 @@ def uncorroborated_demand_buys_little(wish: IntArray, facts: Facts) -> IntArray:
     known nothing is raised. It never lowers a floor, and never goes below the baseline.
     """
     seen = np.where(np.isfinite(facts.corroborated), facts.corroborated, 0.0)
-    most = np.clip(np.ceil(seen * facts.policy.corroboration_ratio_max), 0, 1e12).astype(np.int64)
+    # By a share of a replica more, so that 1.1 times 10 is not 12 by the last bit of the product.
+    most = np.ceil(seen * facts.policy.corroboration_ratio_max * (1.0 - 1e-9))
+    most = np.clip(most, 0, 1e12).astype(np.int64)
     return np.minimum(wish, np.maximum(most, np.maximum(facts.baseline, facts.floor_now)))
 
 
@@ -68,10 +70,44 @@ def say_blocked(row: int, wish: int, allowed: int, facts: Facts) -> str:
 
 
 def failing_metrics_never_lower(wish: IntArray, facts: Facts) -> IntArray:
-    """An HPA that cannot read a metric may not scale up again by itself, so it keeps its floor."""
-    return at_least_the_floor(wish, facts, facts.metrics_failing)
+    """An HPA that cannot read a metric may not scale up again by itself, so it keeps its floor.
+
+    Not for ever, or each raise would stay until somebody mends the metric: after
+    `metrics_failing_hold_s` what demand as it is seen needs is the least.
+    """
+    if not facts.metrics_failing:
+        return wish
+    held, places = wish.copy(), list(facts.metrics_failing)
+    needed = np.where(np.isfinite(facts.needed_now), facts.needed_now, 0).astype(np.int64)
+    least = np.where(released_blindly(facts), np.minimum(needed, facts.floor_now), facts.floor_now)
+    held[places] = np.maximum(wish, least)[places]
+    return held
+
+
+def released_blindly(facts: Facts) -> BoolArray:
+    """Rows whose metrics fail for so long that seen demand alone decides, where that is known."""
+    failing = np.zeros(len(facts.floor_now), np.bool_)
+    failing[list(facts.metrics_failing)] = not facts.is_handed_back
+    is_long = facts.metrics_failing_s > facts.metrics_failing_hold_s
+    return failing & is_long & np.isfinite(facts.needed_now)
 
 
 def say_metrics_failing(row: int, wish: int, allowed: int, facts: Facts) -> str:
-    """Which metric cannot be read."""
-    return f"{facts.metrics_failing.get(row, '')}; wanted {wish}, held {allowed}"
+    """Which metric cannot be read, and for how long."""
+    return f"{_said_failing(row, facts)}; wanted {wish}, held {allowed}"
+
+
+def say_released_blindly(row: int, facts: Facts) -> str:
+    """That the floor falls although the HPA could not raise it again by itself."""
+    return (
+        f"{_said_failing(row, facts)}: released in steps to the {facts.needed_now[row]:.0f} "
+        "replicas that demand as it is seen needs"
+    )
+
+
+def _said_failing(row: int, facts: Facts) -> str:
+    said, failing_s = facts.metrics_failing.get(row, ""), facts.metrics_failing_s[row]
+    if not np.isfinite(failing_s):
+        return said
+    limit = f"limit {facts.metrics_failing_hold_s / 3600:.1f} h"
+    return f"{said}; failing for {failing_s / 3600:.1f} h, {limit}"

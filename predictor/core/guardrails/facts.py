@@ -1,6 +1,6 @@
 """What a guardrail may look at, and what it is made of.
 
-`predictor/core/facts_of_targets.py` fills `Facts`; the rules of this package read nothing else.
+`predictor/core/guarded_floors.py` fills `Facts`; the rules of this package read nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Facts:
     ask for as far as its status says. `needed_now` is what demand that is seen asks for,
     `corroborated` what something beside the forecast accounts for (both NaN where unknown).
     `paused` are rows whose owner wants our floor gone; `blocked` and `metrics_failing` give a
-    sentence for each row whose pods do not become Ready, or whose HPA cannot read a metric.
+    sentence for each row whose pods do not become Ready, or whose HPA cannot read a metric, for
+    `metrics_failing_s` by now (NaN: not known).
 
     `incomplete` says what telemetry is missing (empty: nothing); `demand_known` is False where no
     whole step of a row's demand is known. `lag_s` is the age of the newest demand that is whole,
@@ -53,6 +54,8 @@ class Facts:
     paused: BoolArray
     blocked: Mapping[int, str]
     metrics_failing: Mapping[int, str]
+    metrics_failing_s: FloatArray
+    metrics_failing_hold_s: float
     raised_at_s: FloatArray
     released_at_s: FloatArray
     demand_known: BoolArray
@@ -93,15 +96,6 @@ class Rulings(NamedTuple):
 
     allowed: IntArray
     reasons: dict[int, tuple[Reason, ...]]
-
-
-def at_least_the_floor(wish: IntArray, facts: Facts, rows: Mapping[int, str]) -> IntArray:
-    """The wish, but for these rows, which are not lowered."""
-    if not rows:
-        return wish
-    held, places = wish.copy(), list(rows)
-    held[places] = np.maximum(wish[places], facts.floor_now[places])
-    return held
 
 
 def at_most_the_floor(wish: IntArray, facts: Facts, rows: Mapping[int, str]) -> IntArray:
