@@ -85,7 +85,7 @@ class Code(enum.StrEnum):
     SCALED_OBJECT = "ScaledObject"
     """KEDA made this HPA from a ScaledObject, and writes it anew from there."""
     OTHER_CONTROLLER = "OtherController"
-    """Another controller made this HPA and keeps its bounds."""
+    """Another controller made this HPA and keeps its bounds, or keeps this route's weights."""
     VERTICAL_AUTOSCALER = "VerticalAutoscaler"
     """A VerticalPodAutoscaler changes the resource that this HPA scales on."""
     REPLACED = "Replaced"
