@@ -95,6 +95,8 @@ def restore(
     from predictor.events.option_values import duration_s
 
     pause_s = None if every is None else duration_s(every)
+    if pause_s == 0:
+        raise typer.BadParameter("--every 0s would never let the API server rest; write 60s")
     reach = _reach(
         namespace,
         all_namespaces,

@@ -53,6 +53,7 @@ class Fleet:
         step: int,
         mode: Literal["shadow", "active"] = "active",
         kubeconfig: Path | None = None,
+        expiry_s: float = 900.0,
         new_cluster: Callable[[ClusterSettings], KubernetesCluster] = KubernetesCluster,
     ) -> None:
         self.plane = plane
@@ -78,6 +79,7 @@ class Fleet:
             warm_up_s=0,
             modes={MODULE: Mode.ACTIVE},
             band_required=False,
+            expiry_s=expiry_s,
         )
         self.history = History([MODULE], self.regions, [MODULE] if route else [])
         self.records: list[bytes] = []
