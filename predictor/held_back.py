@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from models.series import ALL_REGIONS
-from predictor.core.cluster import FloorIntent, NotApplied, Outcome, TargetKey, WeightIntent
+from predictor.core.cluster import (
+    FloorIntent,
+    HpaView,
+    NotApplied,
+    Outcome,
+    TargetKey,
+    WeightIntent,
+)
 from predictor.core.decision import Decision
+from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code
 
 HELD_BACK = frozenset(
@@ -67,21 +76,29 @@ def held_back(decision: Decision, outcomes: Outcomes) -> frozenset[tuple[TargetK
     return frozenset(pair for pair in found if pair[1] in HELD_BACK)
 
 
-def writes(decision: Decision, outcomes: Outcomes) -> Counter[tuple[str, str]]:
-    """How many writes of each kind were taken, and how many were not; outcomes follow intents."""
+def writes(
+    decision: Decision, outcomes: Outcomes, hpas: Iterable[HpaView]
+) -> Counter[tuple[str, str]]:
+    """How many writes of each kind were taken, and how many were not; outcomes follow intents.
+
+    `hpas` are what was decided on: a raise of a field that was not ours yet is an adoption.
+    """
+    ours = {hpa.key for hpa in hpas if hpa.floor_manager == FIELD_MANAGER}
     intents: Iterable[FloorIntent | WeightIntent] = (
         *decision.floor_intents,
         *decision.weight_intents,
     )
     return Counter(
-        (_kind(intent), "not_applied" if isinstance(outcome, NotApplied) else "applied")
+        (_kind(intent, ours), "not_applied" if isinstance(outcome, NotApplied) else "applied")
         for intent, (_, outcome) in zip(intents, outcomes, strict=True)
     )
 
 
-def _kind(intent: FloorIntent | WeightIntent) -> str:
+def _kind(intent: FloorIntent | WeightIntent, ours: AbstractSet[TargetKey]) -> str:
     if isinstance(intent, WeightIntent):
         return "weights"
     if intent.floor == intent.floor_now:
         return "renewal"
-    return "raise" if intent.floor > intent.floor_now else "release"
+    if intent.floor < intent.floor_now:
+        return "release"
+    return "raise" if intent.key in ours else "adoption"

@@ -49,12 +49,18 @@ class Snapshot:
     held_back: frozenset[tuple[TargetKey, Code]] = frozenset()
     gate: GateState | None = None
     floors_until_s: dict[TargetKey, float] = field(default_factory=dict)
+    cluster_silent_s: float | None = None
     ticks: int = 0
     tick_failures: int = 0
     tick_duration_s: float = 0.0
     owned_modules: int = 0
     audit_dropped: int = 0
     model_loads: Counter[str] = field(default_factory=Counter)
+
+    def forget_targets(self) -> None:
+        """Nothing is decided here now: what another worker changes must not be told from memory."""
+        self.decision, self.held_back, self.floors_until_s = None, frozenset(), {}
+        self.watermark_s, self.lag_s = 0.0, -1.0
 
 
 class PredictorCollector(Collector):
@@ -71,8 +77,10 @@ class PredictorCollector(Collector):
         yield from _write_series(snapshot)
         if snapshot.gate is not None:
             yield from _gate_series(snapshot.gate)
-        if snapshot.decision is not None:
-            yield from _target_series(snapshot.decision)
+        yield from _cluster_series(snapshot.cluster_silent_s)
+        # Read once: the worker may take it away meanwhile.
+        if (decision := snapshot.decision) is not None:
+            yield from _target_series(decision)
 
 
 def _process_series(snapshot: Snapshot) -> Iterable[Metric]:
@@ -117,7 +125,8 @@ def _event_series(snapshot: Snapshot) -> Iterable[Metric]:
     actions = CounterMetricFamily(
         f"{PREFIX}_ingest_actions", "What ingest did beside reading records.", labels=["action"]
     )
-    for name, count in sorted((str(name), count) for name, count in snapshot.events.items()):
+    read = [(str(name), count) for name, count in list(snapshot.events.items())]
+    for name, count in sorted(read):
         (events if name in RECORD_OUTCOMES else actions).add_metric([name], count)
     yield from (events, actions)
     if snapshot.watermark_s:
@@ -181,7 +190,7 @@ def _gate_series(gate: GateState) -> Iterable[Metric]:
     guards = GaugeMetricFamily(
         f"{PREFIX}_guard_proven",
         "1 where the server was seen to refuse what it should.",
-        labels=["namespace", "kind"],
+        labels=["target_namespace", "kind"],
     )
     for namespace, kind, is_proven in sorted(gate.guards):
         guards.add_metric([namespace, kind], float(is_proven))
@@ -193,6 +202,15 @@ def _gate_series(gate: GateState) -> Iterable[Metric]:
     for partition, epoch in sorted(gate.leases):
         leases.add_metric([str(partition)], float(epoch or 0))
     yield from (guards, leases)
+
+
+def _cluster_series(silent_s: float | None) -> Iterable[Metric]:
+    if silent_s is not None:
+        yield GaugeMetricFamily(
+            f"{PREFIX}_cluster_silence_seconds",
+            "The longest time that a watch of the cluster said nothing.",
+            value=silent_s,
+        )
 
 
 def _target_series(decision: Decision) -> Iterable[Metric]:

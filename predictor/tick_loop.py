@@ -66,7 +66,10 @@ class TickLoop:
     async def run(self) -> None:
         """Tick until stopped."""
         while not self._stopping.is_set():
-            if self._decides() and self._is_due():
+            self._snapshot.owned_modules = self._inbox.owned_modules
+            if not self._decides():
+                self._snapshot.forget_targets()
+            elif self._is_due():
                 await self._tick()
             self._turned_s = time.monotonic()
             pause_s = EVENT_POLL_S if self._settings.clock == "event" else self._settings.tick_s
@@ -111,9 +114,8 @@ class TickLoop:
         snapshot.decision = tick.decision
         snapshot.watermark_s = self._inbox.watermark_s
         snapshot.lag_s = -1.0 if tick.inputs.lag_s is None else tick.inputs.lag_s
-        snapshot.owned_modules = self._inbox.owned_modules
         snapshot.held_back = held_back(tick.decision, tick.outcomes)
-        snapshot.writes.update(writes(tick.decision, tick.outcomes))
+        snapshot.writes.update(writes(tick.decision, tick.outcomes, tick.inputs.cluster.hpas))
         snapshot.floors_until_s = {
             hpa.key: hpa.kept.until_s
             for hpa in tick.inputs.cluster.hpas

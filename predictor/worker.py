@@ -207,7 +207,7 @@ async def _parts(
         may_decide=lambda: tables.recovered,
         ready_file=ready_file,
     )
-    registry.register(_collector(snapshot, ingest, audit, gate))
+    registry.register(_collector(snapshot, ingest, audit, cluster, gate))
     checks.now = ticks
     await audit.start()
     await tables.start()
@@ -266,11 +266,16 @@ def _calendar_watcher(
 
 
 def _collector(
-    snapshot: Snapshot, ingest: Ingest, audit: AuditTopic, gate: WorkerGate | None
+    snapshot: Snapshot,
+    ingest: Ingest,
+    audit: AuditTopic,
+    cluster: KubernetesCluster,
+    gate: WorkerGate | None,
 ) -> PredictorCollector:
     def read() -> Snapshot:
         snapshot.events = ingest.counts
         snapshot.audit_dropped = audit.counts["dropped"]
+        snapshot.cluster_silent_s = cluster.silent_s()
         snapshot.gate = None if gate is None else gate.state()
         return snapshot
 

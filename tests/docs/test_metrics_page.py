@@ -47,6 +47,7 @@ def scraped() -> list[Metric]:
     snapshot.writes["renewal", "applied"] += 1
     snapshot.held_back = frozenset({(FLOOR.key, Code.CONFLICT)})
     snapshot.floors_until_s = {FLOOR.key: 900.0}
+    snapshot.cluster_silent_s = 1.0
     snapshot.gate = GateState(
         clock_ahead_s=0.5,
         guards=(GuardState("eu", "HPA", is_proven=True),),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from predictor.core.cluster import Applied, FloorIntent, NotApplied, TargetKey
 from predictor.core.decision import Decision, FloorDecision
+from predictor.core.opt_in import FIELD_MANAGER
 from predictor.core.reasons import Code, Reason
 from predictor.held_back import held_back, writes
+from tests.core.core_values import an_hpa
 
 CORE, PLAN = TargetKey("core", "eu"), TargetKey("plan", "eu")
 
@@ -50,10 +52,19 @@ def test_renewals_are_counted_apart_from_raises_and_releases() -> None:
         (CORE, NotApplied(Reason(Code.CONFLICT, ""))),
     )
 
-    counted = writes(Decision(1, 0.0, rows, ()), outcomes)
+    ours = (an_hpa(key, floor_manager=FIELD_MANAGER) for key in (CORE, PLAN))
+    counted = writes(Decision(1, 0.0, rows, ()), outcomes, ours)
 
     assert counted == {
         ("raise", "applied"): 1,
         ("renewal", "applied"): 1,
         ("release", "not_applied"): 1,
     }
+
+
+def test_a_raise_of_a_field_that_was_the_owners_is_an_adoption() -> None:
+    owners = an_hpa(CORE, floor_manager="kubectl-client-side-apply")
+
+    counted = writes(Decision(1, 0.0, (row(CORE, 3, 5),), ()), ((CORE, Applied("2")),), (owners,))
+
+    assert counted == {("adoption", "applied"): 1}

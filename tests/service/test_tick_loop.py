@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
+from predictor.actuators.gate import OpenGate
 from predictor.actuators.port import ClusterUnreachable
 from predictor.actuators.simulated import SimulatedCluster
 from predictor.clock import EventClock
 from predictor.cluster_model.workload_spec import WorkloadSpec, requests_hpa
 from predictor.core.audit import decode_record
 from predictor.core.cluster import ClusterView, TargetKey
-from predictor.core.reasons import Code
+from predictor.core.reasons import Code, Reason
 from predictor.current_model import CurrentModel
 from predictor.demand_inbox import DemandInbox
 from predictor.gather import Gatherer
 from predictor.service import Service
 from predictor.settings import ModuleSettings, RegionSettings, Settings
-from predictor.telemetry import Snapshot
+from predictor.telemetry import PredictorCollector, Snapshot
 from predictor.tick_loop import TickLoop
 from streams.demand import DemandCell, DemandPart, Progress
+from tests.service.audit_builders import called, written
 
 START_S = 1_750_000_000
 KEY = TargetKey("core", "here")
 SETTINGS = Settings(
     clock="event",
     region="here",
-    tick_s=10,
-    warm_up_s=0,
+    tick_s=10.0,
+    warm_up_s=0.0,
     regions={"here": RegionSettings(namespace="here", weight=100)},
     modules={"core": ModuleSettings(hpa="mplp-core-hpa")},
     routes={},
@@ -49,6 +52,13 @@ class ClusterThatFailsAtFirst(SimulatedCluster):
         return await super().observe()
 
 
+class SeventhOwner(OpenGate):
+    """Permits all, as the seventh owner of every partition."""
+
+    async def permit(self, key: TargetKey) -> int | Reason:
+        return 7
+
+
 class World:
     """A loop with everything but Kafka, and a hand that lets event time pass."""
 
@@ -60,20 +70,25 @@ class World:
         self.records: list[bytes] = []
         self._recorded = asyncio.Event()
         policy = SETTINGS.policy()
-        gatherer = Gatherer(
+        self.gatherer = Gatherer(
             cluster=self.cluster, history=self.inbox.history, policy=policy,
             model=CurrentModel(refit_s=3600, wait=True), owns=self.inbox.owns,
         )  # fmt: skip
-        service = Service(
-            cluster=self.cluster, gatherer=gatherer, policy=policy, mode="active",
+        self.service = Service(
+            cluster=self.cluster, gatherer=self.gatherer, policy=policy, mode="active",
             record=self._record,
         )  # fmt: skip
         self.recovered = True
-        self.loop = TickLoop(
-            SETTINGS, service=service, gatherer=gatherer, inbox=self.inbox, clock=self.clock,
-            snapshot=self.snapshot, may_decide=lambda: self.recovered, ready_file=ready_file,
-        )  # fmt: skip
+        self.ready_file = ready_file
+        self.loop = self.new_loop()
         self.at_s = START_S
+
+    def new_loop(self) -> TickLoop:
+        return TickLoop(
+            SETTINGS, service=self.service, gatherer=self.gatherer, inbox=self.inbox,
+            clock=self.clock, snapshot=self.snapshot, may_decide=lambda: self.recovered,
+            ready_file=self.ready_file,
+        )  # fmt: skip
 
     def _record(self, record: bytes) -> None:
         self.records.append(record)
@@ -92,6 +107,11 @@ class World:
             while len(self.records) < count:
                 self._recorded.clear()
                 await self._recorded.wait()
+
+    def shown(self) -> set[str]:
+        """The series that a scrape has values of."""
+        found = PredictorCollector(lambda: self.snapshot).collect()
+        return {one.name.removeprefix("mplp_predictor_") for one in found if one.samples}
 
     async def turn(self, seconds: float = 0.3) -> None:
         task = asyncio.create_task(self.loop.run())
@@ -161,6 +181,45 @@ async def test_event_time_drives_the_ticks_and_raises_the_floor() -> None:
     assert world.cluster.workload(KEY).floor >= 8
     assert world.snapshot.decisions["Applied", "applied"] >= 1
     assert world.snapshot.watermark_s == world.at_s
+
+
+async def test_a_worker_that_lost_its_partitions_tells_nothing_of_their_targets() -> None:
+    world = World()
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=900)
+    task = asyncio.create_task(world.loop.run())
+    await world.decided(1)
+    told = world.shown()
+    world.loop.stop()
+    await task
+
+    world.inbox.on_revoked({0})
+    world.loop = world.new_loop()
+    await world.turn()
+
+    of_targets = {"floor_replicas", "lead_time_seconds", "lag_seconds"}
+    assert (of_targets & told, of_targets & world.shown()) == (of_targets, set())
+    assert world.snapshot.owned_modules == 0
+
+
+async def test_the_record_says_which_owner_wrote_and_replays_to_the_byte(tmp_path: Path) -> None:
+    world = World()
+    world.service._gate = SeventhOwner()
+    world.inbox.on_assigned({0})
+    world.demand(600, per_s=250)
+    task = asyncio.create_task(world.loop.run())
+    await world.decided(1)
+    world.demand(30, per_s=900)
+    await world.decided(2)
+    world.loop.stop()
+    await task
+    path = written(world.records[:2], tmp_path / "audit.jsonl")
+
+    told = await asyncio.to_thread(called, "explain", "core", "--file", path)
+    replayed = await asyncio.to_thread(called, "replay", "--file", path)
+
+    assert "was patched, by the owner of epoch 7." in re.sub(r"\s+", " ", told.stdout)
+    assert replayed.exit_code == 0, replayed.output
 
 
 async def test_demand_of_partitions_that_are_not_ours_is_not_taken() -> None:

@@ -122,8 +122,10 @@ async def test_a_lease_that_is_not_renewed_in_time_is_not_believed_in(
     clock.now_s += 10.1
 
     assert "was renewed 10.1 s ago" in sentence(ours.epoch(0), Code.NOT_FENCED)
+    assert ours.states() == ((0, None),)
     await ours.renew()
     assert ours.epoch(0) == 1
+    assert ours.states() == ((0, 1),)
 
 
 async def test_the_epoch_goes_beyond_what_objects_carry_also_when_the_lease_was_deleted(
@@ -301,6 +303,34 @@ async def test_a_worker_writes_with_guard_lease_and_switch_and_not_while_it_is_o
     gate._switch._asked_at_s = None
     assert await gate.permit(KEY) == 8
     await gate.close()
+
+
+async def test_how_the_gate_stands_is_told_also_while_nothing_is_to_be_written(
+    world: GuardedWorld, connection: Connection, tmp_path: Path
+) -> None:
+    path, bare = world.hpa(), GuardedWorld(world.plane, is_guarded=False)
+    world.await_guard(path)
+    settings = ClusterSettings(kubeconfig=str(world.kubeconfig(tmp_path, PREDICTOR)))
+    gate = WorkerGate(settings, GateSettings(world.namespace, "us-east-1"), lambda module: 0)
+    gate.hold([0, 1])
+    await gate.look([view(world, path), view(bare, bare.hpa())])
+    await gate._leases.renew()
+    on = gate.state()
+    await switch_off(connection, world.namespace, "incident 4711", in_steps=False)
+    gate._switch._asked_at_s = None
+    await gate.look([view(world, path)])
+    off = gate.state()
+    gate.hold([])
+    await gate.close()
+
+    assert set(on.guards) == {
+        (world.namespace, "HPA", True),
+        (bare.namespace, "HPA", False),
+    }
+    assert on.leases == ((0, 8), (1, 1))
+    assert on.clock_ahead_s is not None
+    assert (on.is_off, off.is_off, off.is_switch_read) == (False, True, True)
+    assert (gate.state().guards, gate.state().leases) == ((), ())
 
 
 async def test_an_epoch_that_somebody_typed_keeps_us_from_that_object_until_it_is_removed(
