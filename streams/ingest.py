@@ -45,6 +45,7 @@ from streams.events import Catalog
 from streams.handover import HANDOVER_ERRORS, Handover
 from streams.input_topics import InputTopic, InputTopics
 from streams.owned_partition import OwnedPartition
+from streams.read_to_end import read_to_end_at_s
 from streams.takeover import take_over
 from streams.topics import KafkaConnection, Topics
 from streams.whole_batches import give_whole_batches, widen_read_buffers
@@ -225,7 +226,7 @@ class Ingest:
         due = []
         for number, owned in self._owned.items():
             source = self._inputs.source(number)
-            empty_at_s = self._found_empty_at_s(consumer, source, owned, now_s)
+            empty_at_s = await self._found_empty_at_s(consumer, source, owned, now_s)
             idle = empty_at_s is not None
             if owned.is_due(now_s, idle=idle):
                 partitions = len(consumer.partitions_for_topic(source.topic) or ())
@@ -260,24 +261,14 @@ class Ingest:
             consumer.pause(source)
         self._takeover_after_s = time.monotonic() + self._takeover_backoff.next_delay_s()
 
-    def _found_empty_at_s(
+    async def _found_empty_at_s(
         self, consumer: Any, source: TopicPartition, owned: OwnedPartition, now_s: float
     ) -> float | None:
-        """When it was last found read to its end, epoch seconds, if it has been silent for long.
-
-        What may have come since that fetch, nobody here knows.
-        """
-        if now_s - owned.last_record_s < self.settings.idle_after_s:
+        """When it was last found read to its end, epoch seconds, if it has been silent for long."""
+        idle_after_s = self.settings.idle_after_s
+        if now_s - owned.last_record_s < idle_after_s:
             return None
-        if source not in consumer.assignment():
-            return None
-        fetched_ms = consumer.last_poll_timestamp(source)
-        if fetched_ms is None or time.time() - fetched_ms / 1000 > self.settings.idle_after_s:
-            return None
-        # Records behind an open transaction are there, only not yet to be seen.
-        if consumer.last_stable_offset(source) != consumer.highwater(source):
-            return None
-        return float(fetched_ms / 1000)
+        return await read_to_end_at_s(consumer, source, idle_after_s)
 
     async def _follow_assignment(self, consumer: Any) -> None:
         """Let go of partitions that went elsewhere and take over those that came."""
