@@ -8,6 +8,7 @@ use an outcome before its window was over.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +17,23 @@ from models.forecast import QUANTILE_LEVELS
 from models.row_state import RowState
 from models.series import FloatArray
 
-MEMORY = 150.0
-"""Outcomes that the recent coverage is a mean of."""
-GAIN = 4.0
-"""Widths of the mix for each standard deviation of one miss."""
-CHANCE = 0.5
-"""Standard errors of the recent coverage that are left alone; `docs/decisions/0008` has what was
-tried."""
+CONTROLLED: Mapping[float, tuple[float, float, float]] = {
+    0.9: (150.0, 7.0, 0.25),
+    0.95: (150.0, 7.0, 0.25),
+    0.975: (300.0, 7.0, 0.25),
+    0.99: (600.0, 8.0, 0.1),
+}
+"""What floors are made of: outcomes that the recent coverage is a mean of, widths of the mix for
+each standard deviation of one miss, and standard errors of that mean that are left alone. The rarer
+a miss, the longer its mean; `docs/decisions/0008` has what was tried."""
+OTHERS = (150.0, 4.0, 0.5)
 SHIFT_MAX = 1.0
 """In widths: a row that was never covered is not the control's to mend."""
 OUTCOMES_MIN = 50.0
 LEVELS = np.asarray(QUANTILE_LEVELS)
 SPREAD = np.sqrt(LEVELS * (1.0 - LEVELS))
+MEMORY, GAIN, CHANCE = np.array([CONTROLLED.get(level, OTHERS) for level in QUANTILE_LEVELS]).T
+WIDTH_MEMORY = 150.0
 LOW, HIGH = QUANTILE_LEVELS.index(0.1), QUANTILE_LEVELS.index(0.9)
 WIDTH_SHARE_MIN = 1e-3
 
@@ -51,9 +57,9 @@ class CoverageControl(RowState):
         Where the mix is wider than usual the usual width counts: to move the quantiles of a burst
         costs most and mends no more misses.
         """
-        weight = np.clip(self.seen, 1.0, MEMORY)
+        weight = np.clip(self.seen[:, None], 1.0, MEMORY)
         off = self.missed / SPREAD
-        beyond = np.maximum(np.abs(off) - CHANCE / np.sqrt(weight)[:, None], 0.0)
+        beyond = np.maximum(np.abs(off) - CHANCE / np.sqrt(weight), 0.0)
         trust = np.minimum(self.seen / OUTCOMES_MIN, 1.0)[:, None]
         widths = np.minimum(GAIN * beyond * trust, SHIFT_MAX) * np.sign(off)
         now = _width(mixed, scale)
@@ -74,10 +80,11 @@ class CoverageControl(RowState):
         what an outcome weighs where windows overlap, at most one."""
         known = np.isfinite(outcome) & np.isfinite(quantiles).all(axis=1)
         seen = self.seen + known
-        share = pace / np.clip(pace * seen, 1.0, MEMORY)
+        share = pace / np.clip(pace * seen[:, None], 1.0, MEMORY)
         above = (outcome[:, None] > quantiles) - (1.0 - LEVELS)
-        missed = self.missed + share[:, None] * (above - self.missed)
+        missed = self.missed + share * (above - self.missed)
         tells = known[:, None] & ((outcome[:, None] > 0) | (quantiles > 0))
+        share = pace / np.clip(pace * seen, 1.0, WIDTH_MEMORY)
         width = self.width + share * (_width(mixed, scale) - self.width)
         return dataclasses.replace(
             self,

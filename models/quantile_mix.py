@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.coverage_control import CoverageControl, new_coverage_control
+from models.forecast import QUANTILE_LEVELS
 from models.quantile_tracker import Tracker, new_tracker
 from models.row_state import RowState
 from models.series import FloatArray
@@ -29,6 +30,7 @@ UNDER_WAY = 3.0
 """Windows of so many outcomes overlap where the rates were chosen. Where more do, one miss is told
 many times over, and each outcome counts for less."""
 LOSS_MIN = 1e-12
+MEDIAN = QUANTILE_LEVELS.index(0.5)
 BEYOND_MAX = 1.0
 """Trees may not say more than the highest conformal quantile: a leaf learnt on a nearly idle level,
 applied to a burst, would."""
@@ -84,8 +86,7 @@ def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     mean = (weights * np.where(np.isfinite(both), both, 0.0)).sum(axis=1)
     mixed = np.sort(np.where(total > 0, mean / np.where(total > 0, total, 1.0), np.nan), axis=1)
     shifted = mixed + state.control.shift(mixed, scale)
-    quantiles = np.maximum(np.sort(shifted, axis=1), 0.0)
-    return Mixed(quantiles, members, mixed, scale)
+    return Mixed(np.maximum(_in_order(shifted), 0.0), members, mixed, scale)
 
 
 def learn_mix(
@@ -122,6 +123,16 @@ def learn_mix(
             outcome, made.quantiles, mixed=made.mix, scale=made.scale, pace=pace
         ),
     )
+
+
+def _in_order(quantiles: FloatArray) -> FloatArray:
+    """Quantiles (n, levels) that do not cross: one moved beyond its neighbour towards the median
+    stops there. Sorted, it would take the neighbour's place, and push that one beyond it."""
+    made = quantiles.copy()
+    upper, lower = made[:, MEDIAN:], made[:, MEDIAN::-1]
+    np.maximum.accumulate(upper, axis=1, out=upper)
+    np.minimum.accumulate(lower, axis=1, out=lower)
+    return made
 
 
 def _with_shifted(members: FloatArray, scale: FloatArray, state: MixState) -> FloatArray:

@@ -46,6 +46,25 @@ def test_a_mix_that_is_right_is_hardly_moved() -> None:
     assert np.abs(control.shift(mixed[None], ONE)).max() < 5.0
 
 
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_what_moving_costs_a_mix_that_is_right_is_small(level: float) -> None:
+    outcomes = 100.0 + 10.0 * np.random.default_rng(3).standard_normal(4000)
+    mixed = 100.0 + 10.0 * NORMAL
+    place = QUANTILE_LEVELS.index(level)
+    control, lost, kept = new_coverage_control(1, len(LEVELS)), 0.0, 0.0
+    for outcome in outcomes:
+        said = mixed + control.shift(mixed[None], ONE)
+        lost += pinball(outcome - said[0, place], level)
+        kept += pinball(outcome - mixed[place], level)
+        control = control.learn(np.array([outcome]), said, mixed=mixed[None], scale=ONE)
+
+    assert lost < 1.06 * kept
+
+
+def pinball(over: float, level: float) -> float:
+    return max(level * over, (level - 1.0) * over)
+
+
 def test_a_row_that_is_never_covered_moves_by_a_bounded_amount() -> None:
     mixed = 100.0 + 10.0 * NORMAL
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,21 @@ def test_quantiles_never_cross_and_are_never_negative_whatever_was_learnt(
         assert not (made.quantiles < 0).any()
         assert not (np.diff(made.quantiles, axis=1) < 0).any()
         assert np.isfinite(state.loss).all()
+
+
+def test_a_level_moved_down_past_its_neighbours_does_not_push_them_up_or_down() -> None:
+    """The 0.99 of a mix that was never missed comes down; what the levels beneath say stays."""
+    member = normal_quantiles(10.0)
+    state = new_mix_state(1, 1, COUNT)
+    missed = np.zeros((1, COUNT))
+    missed[0, -1] = -0.05
+    known = {"missed": missed, "seen": np.full(1, 1000.0), "width": np.full(1, 25.0)}
+    control = dataclasses.replace(state.control, **known)
+
+    made = mix(member, ONE, dataclasses.replace(state, control=control))
+
+    assert made.quantiles[0, :-1] == pytest.approx(member[0, 0, :-1])
+    assert made.quantiles[0, -1] == pytest.approx(member[0, 0, -2])
 
 
 def test_a_member_that_is_silent_is_left_out() -> None:
