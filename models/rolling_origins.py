@@ -1,8 +1,9 @@
 """Scores the ensemble on past moments as it would have forecast at each of them.
 
 The commands `backtest` and `train` and the benchmark call it. At an origin everything that was
-learnt, trees included, comes from windows that were over by then. It must never let a value at or
-after an origin change a forecast made there.
+learnt, trees included, comes from windows that were over by then. It must never let a value or a
+gap at or after an origin change a forecast made there. Seasonal naive alone, which is what ours has
+to beat, is the better of a day and a week back in hindsight.
 """
 
 from __future__ import annotations
@@ -107,9 +108,11 @@ def _scored(
     cpu_s: Callable[[], float],
 ) -> list[RollingResult]:
     windows = [_window(target, history.step_s) for target in targets]
-    plan = plan_origins(history, max(window.stop for window in windows), origins_max, share)
+    reach = max(window.stop for window in windows)
+    plan = plan_origins(history, reach, origins_max, share)
     if plan is None:
-        return [_nothing(key, target, history) for key in history.keys for target in targets]
+        why = _why_nothing(history, reach, share)
+        return [_nothing(key, target, history, why) for key in history.keys for target in targets]
     began = cpu_s()
     before = until(history, plan.first_step)
     floor = rate_floor(before)
@@ -161,26 +164,37 @@ class OriginPlan:
 def plan_origins(
     history: SeriesBatch, reach: int, origins_max: int, share: float
 ) -> OriginPlan | None:
-    """Scored origins evenly over the newest `share`, at most `origins_max`, and learnt ones between
-    and before them; None where there is no room for any."""
+    """Origins by step numbers alone, so that no later gap changes what is learnt: evenly over the
+    newest `share`, at most `origins_max`, and others between and before them. Where something was
+    measured decides which are scored; None where there is no room for any."""
     steps = history.values.shape[1]
     # The first of the newest steps is known at the first scored origin, as in the peers' scoring.
     first = int(steps * (1.0 - share)) + 1
     last = steps - reach
     if last < first or first < 2:
         return None
-    measured = np.asarray(np.isfinite(history.values).any(axis=0))
-    candidates = first + np.flatnonzero(measured[first - 1 : last])
-    if not len(candidates):
+    even = np.arange(first, last + 1, _spacing(last + 1 - first, origins_max))
+    dense = _spacing(last, LEARNT_ORIGINS_MAX)
+    origins = np.union1d(even, np.arange(dense, last + 1, dense))
+    measured = np.asarray(np.isfinite(history.values[:, first - 1 : last]).any(axis=0))
+    scored = _scored_among(origins, first + np.flatnonzero(measured), origins_max)
+    if not scored.any():
         return None
-    spacing = max(-(-len(candidates) // origins_max), 1)
-    chosen = candidates[::spacing]
-    dense = max(-(-last // LEARNT_ORIGINS_MAX), 1)
-    origins = np.unique(np.concatenate([chosen, np.arange(dense, last + 1, dense)]))
-    start = int(np.searchsorted(origins, chosen[0]))
-    return OriginPlan(
-        origins, np.isin(origins, chosen), int(start * (1.0 - WARM_SHARE)), start, first
-    )
+    start = int(np.searchsorted(origins, first))
+    return OriginPlan(origins, scored, int(start * (1.0 - WARM_SHARE)), start, first)
+
+
+def _scored_among(origins: IntArray, measured: IntArray, origins_max: int) -> NDArray[np.bool_]:
+    """Which of the origins (o,) are scored: every so many-th step after a measured one, moved on to
+    the next of these steps that is an origin."""
+    able = np.intersect1d(origins, measured)
+    place = np.searchsorted(able, measured[:: _spacing(len(measured), origins_max)])
+    return np.asarray(np.isin(origins, able[place[place < len(able)]]))
+
+
+def _spacing(steps: int, count_max: int) -> int:
+    """Every so many-th of the steps are at most `count_max`."""
+    return max(-(-steps // count_max), 1)
 
 
 def _forecast(
@@ -254,7 +268,18 @@ def _result(
     )
 
 
-def _nothing(key: SeriesKey, target: Target, history: SeriesBatch) -> RollingResult:
+def _why_nothing(history: SeriesBatch, reach: int, share: float) -> str:
+    steps = history.values.shape[1]
+    first, last = int(steps * (1.0 - share)) + 1, steps - reach
+    if last < first or first < 2:
+        return f"{steps:,} steps leave no room for a forecast and its outcome"
+    return (
+        f"nothing to forecast from was measured in the newest {share:.0%} of {steps:,} steps, "
+        "where forecasts are judged; is a time stamp far off?"
+    )
+
+
+def _nothing(key: SeriesKey, target: Target, history: SeriesBatch, why: str) -> RollingResult:
     levels = len(QUANTILE_LEVELS)
     none = np.zeros((0, levels))
     return RollingResult(
@@ -269,7 +294,7 @@ def _nothing(key: SeriesKey, target: Target, history: SeriesBatch) -> RollingRes
         none,
         0.0,
         0.0,
-        (f"{history.values.shape[1]} steps leave no room for a forecast and its outcome",),
+        (why,),
     )
 
 

@@ -15,7 +15,7 @@ from scripts.forecast_peers.request import FloatArray, IntArray, peak_after
 
 MINUTE_S = 60
 SLOW_FROM_S = 300
-SHARE, ORIGINS_MAX = 0.4, 2_000
+SHARE, ORIGINS_MAX, LEARNT_ORIGINS_MAX = 0.4, 2_000, 9_000
 
 
 class ScoredWindow(NamedTuple):
@@ -57,16 +57,25 @@ def lay_origins(
 ) -> IntArray:
     """Origins of one series of a file, where `models/rolling_origins.py` lays them.
 
-    `values` has shape (series, steps). Evenly in the newest 40 %, at most 2,000, each after a step
-    in which any series was measured; then those whose windows were all measured.
+    `values` has shape (series, steps). Evenly over the steps of the newest 40 % that follow one in
+    which any series was measured, at most 2,000, each moved on to the next of them that ours learns
+    at, which is told by step numbers; then those whose windows were all measured.
     """
     steps = values.shape[1]
-    now = np.arange(int(steps * (1.0 - SHARE)) + 1, steps + 1)
-    now = now[now <= steps - max(window.steps(step_s)[1] for window in windows)]
-    now = now[now > 0]
-    now = now[np.isfinite(values[:, now - 1]).any(axis=0)]
-    places = now[:: max(1, -(-len(now) // ORIGINS_MAX))] - 1
+    last = steps - max(window.steps(step_s)[1] for window in windows)
+    now = np.arange(int(steps * (1.0 - SHARE)) + 1, last + 1)
+    learnt = np.arange(len(now)) % _spacing(len(now), ORIGINS_MAX) == 0
+    learnt |= now % _spacing(last, LEARNT_ORIGINS_MAX) == 0
+    measured = np.isfinite(values[:, now - 1]).any(axis=0)
+    able, even = now[measured & learnt], now[measured][:: _spacing(measured.sum(), ORIGINS_MAX)]
+    moved = np.unique(np.searchsorted(able, even))
+    places = able[moved[moved < len(able)]] - 1
     known = np.ones(len(places), dtype=bool)
     for window in windows:
         known &= np.isfinite(peak_after(values[row], *window.steps(step_s)))[places]
     return np.asarray(places[known], dtype=np.int64)
+
+
+def _spacing(steps: int, count_max: int) -> int:
+    """Every so many-th of the steps are at most `count_max`."""
+    return max(-(-steps // count_max), 1)

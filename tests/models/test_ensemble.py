@@ -90,6 +90,29 @@ def test_odd_histories_long_enough_for_trees_are_answered_too(load: str) -> None
     assert (made.peak <= 4 * highest + 1).all()
 
 
+@pytest.mark.parametrize(
+    ("steps", "every", "code"),
+    [
+        pytest.param(1710, 90, ForecastCode.ENSEMBLE, id="half-gaps"),
+        pytest.param(990, 810, ForecastCode.STALE_HISTORY, id="ended-hours-ago"),
+    ],
+)
+def test_histories_with_long_gaps_are_enough_for_trees(
+    steps: int, every: int, code: ForecastCode
+) -> None:
+    load = a_quiet_load(steps)
+    load[np.arange(steps) // every % 2 == 1] = np.nan
+    batch = a_batch(load)
+
+    with few_trees():
+        fitted = fit_ensemble(batch, a_horizon(1))
+
+    assert fitted.trees is not None
+    made = fitted.forecast(batch, a_horizon(1))
+    assert made.reasons[0].code is code
+    assert_whole(made)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_odd_row_changes_nothing_for_the_good_row_beside_it(kind: str) -> None:
     good = np.tile(a_row("quiet"), 2)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from models import rolling_origins as rolled
 from models.calibration import mean_pinball
 from models.forecast import QUANTILE_LEVELS
 from models.rolling_origins import RollingResult, Target, rolling_origins
@@ -15,6 +18,7 @@ from tests.models.series_builders import MONDAY_S, a_batch, a_daily_load
 STEP_S = 300
 DAY_STEPS = 86_400 // STEP_S
 TARGETS = (Target(600.0, 1800.0), Target(3600.0, 0.0))
+EVERY_STEP = 9_000
 KINDS = ("outcome", "quantiles", "seasonal_naive", "last_value")
 
 
@@ -35,35 +39,58 @@ def a_history() -> SeriesBatch:
     return batch
 
 
+def scored_with(history: SeriesBatch, learnt_max: int) -> tuple[RollingResult, ...]:
+    """At most a hundred origins, and so many learnt ones."""
+    with few_trees(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rolled, "LEARNT_ORIGINS_MAX", learnt_max)
+        return rolling_origins(history, TARGETS, origins_max=100)
+
+
 @cache
-def scored() -> tuple[RollingResult, ...]:
-    with few_trees():
-        return rolling_origins(a_history(), TARGETS, origins_max=100)
+def scored(learnt_max: int = EVERY_STEP) -> tuple[RollingResult, ...]:
+    return scored_with(a_history(), learnt_max)
 
 
 def places_of(result: RollingResult) -> FloatArray:
     return np.asarray((result.origin_s - MONDAY_S) // STEP_S)
 
 
-@pytest.mark.parametrize(("begin", "length"), [(440, 30), (640, 80)])
+def a_gap(stretch: FloatArray) -> FloatArray:
+    return np.full_like(stretch, np.nan)
+
+
+def a_surge(stretch: FloatArray) -> FloatArray:
+    return stretch * np.random.default_rng(1).uniform(5.0, 30.0, stretch.shape)
+
+
+@pytest.mark.parametrize(
+    ("begin", "length", "change", "learnt_max"),
+    [
+        (470, 200, a_gap, 200),
+        (520, 150, a_gap, 200),
+        (640, 80, a_gap, 200),
+        (520, 150, a_gap, EVERY_STEP),
+        (440, 30, a_surge, 200),
+        (640, 80, a_surge, EVERY_STEP),
+    ],
+)
 def test_what_happens_at_or_after_an_origin_changes_no_forecast_made_there(
-    begin: int, length: int
+    begin: int, length: int, change: Callable[[FloatArray], FloatArray], learnt_max: int
 ) -> None:
     changed = a_history()
-    stretch = changed.values[:, begin : begin + length]
-    stretch *= np.random.default_rng(begin).uniform(5.0, 30.0, stretch.shape)
+    changed.values[:, begin : begin + length] = change(changed.values[:, begin : begin + length])
 
-    with few_trees():
-        others = rolling_origins(changed, TARGETS, origins_max=100)
+    others = scored_with(changed, learnt_max)
 
-    for one, other in zip(scored(), others, strict=True):
-        earlier = places_of(one) <= begin
-        assert 0 < earlier.sum() < len(earlier)
-        assert one.origin_s.tolist() == other.origin_s.tolist()
+    for one, other in zip(scored(learnt_max), others, strict=True):
+        _, first, second = np.intersect1d(one.origin_s, other.origin_s, return_indices=True)
+        assert change is a_gap or len(first) == len(one.origin_s) == len(other.origin_s)
+        earlier = places_of(one)[first] <= begin
+        assert 0 < earlier.sum() < len(places_of(one))
         for kind in KINDS[1:]:
-            first, second = getattr(one, kind), getattr(other, kind)
-            assert first[earlier].tobytes() == second[earlier].tobytes(), kind
-        assert (one.quantiles != other.quantiles).any()
+            before, after = getattr(one, kind)[first], getattr(other, kind)[second]
+            assert before[earlier].tobytes() == after[earlier].tobytes(), kind
+        assert one.quantiles.tobytes() != other.quantiles.tobytes()
 
 
 def test_results_come_for_every_series_and_target_in_their_order() -> None:
@@ -139,6 +166,29 @@ def test_a_short_odd_series_is_scored_without_an_error(rate: float) -> None:
     for result in rolling_origins(a_batch(np.full((1, 120), rate)), TARGETS):
         assert np.isfinite(result.quantiles).all()
         assert len(result.origin_s) == len(result.outcome)
+
+
+STEPS = np.arange(int(2.5 * DAY_STEPS))
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        pytest.param(STEPS // 36 % 2 == 1, id="half-gaps"),
+        pytest.param(STEPS % 5 == 0, id="every-fifth"),
+        pytest.param(STEPS >= 600, id="ends-hours-ago"),
+    ],
+)
+def test_a_series_with_gaps_is_scored_where_it_was_measured(gaps: NDArray[np.bool_]) -> None:
+    history = of_days(2.5, (100.0, 0.05))
+    history.values[0, gaps] = np.nan
+
+    for result in scored_with(history, 200):
+        places = places_of(result)
+        assert 30 < len(places) <= 100
+        assert np.isfinite(history.values[0, places - 1]).all()
+        for kind in KINDS:
+            assert np.isfinite(getattr(result, kind)).all()
 
 
 def test_a_target_beyond_a_day_is_refused() -> None:

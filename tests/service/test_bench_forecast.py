@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.rolling_origins import plan_origins
+from models.series import SeriesBatch, SeriesKey
 from scripts.bench_forecast import main
 from scripts.forecast_peers import naive, smoothing
 from scripts.forecast_peers.features import features, recalibrated
@@ -15,13 +17,19 @@ from scripts.forecast_peers.measured import measured
 from scripts.forecast_peers.mixes import mixes
 from scripts.forecast_peers.ours import questions
 from scripts.forecast_peers.past import past_of, recent_level
-from scripts.forecast_peers.request import FloatArray, PeerRequest, read_request, write_request
+from scripts.forecast_peers.request import (
+    FloatArray,
+    PeerRequest,
+    peak_after,
+    read_request,
+    write_request,
+)
 from scripts.forecast_peers.scores import Scored, bar, coverage_by_quarter, weighted_loss
 from scripts.forecast_peers.summary import summary
 from scripts.forecast_peers.traces import TraceError, Wanted, named_trace, read_traces
 from scripts.forecast_peers.windows import lay_origins, scored_windows
 
-HOUR_S = 3_600
+HOUR_S, FAST_S = 3_600, 60
 LEVELS = 5
 
 
@@ -204,6 +212,31 @@ def test_origins_lie_in_the_newest_two_fifths_where_all_was_measured() -> None:
     assert origins[0] == int(0.6 * len(values)), "the first of the newest is known there"
     assert origins[-1] == len(values) - 5
     assert not set(range(246, 250)) & set(origins.tolist())
+
+
+@given(
+    steps=st.sampled_from([40, 3_000, 9_100, 30_000]),
+    gaps=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.4)), max_size=4),
+    every=st.integers(1, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_origins_are_those_that_ours_is_scored_at(
+    steps: int, gaps: list[tuple[float, float]], every: int
+) -> None:
+    values = np.ones((1, steps))
+    values[0, np.arange(steps) % 5 >= every] = np.nan
+    for begin, length in gaps:
+        values[0, int(begin * steps) : int((begin + length) * steps)] = np.nan
+    windows = scored_windows(FAST_S)
+    reach = max(window.steps(FAST_S)[1] for window in windows)
+    ours = plan_origins(SeriesBatch((SeriesKey("a", "-"),), 0, FAST_S, values), reach, 2_000, 0.4)
+
+    origins = lay_origins(values, 0, windows, FAST_S)
+
+    scored = np.zeros(0, np.int64) if ours is None else ours.origins[ours.scored] - 1
+    peaks = np.array([peak_after(values[0], *window.steps(FAST_S)) for window in windows])
+    known = np.isfinite(peaks).all(axis=0)
+    assert origins.tolist() == scored[known[scored]].tolist()
 
 
 def test_trace_keeps_its_gaps_and_counts_become_rates(tmp_path: Path) -> None:
