@@ -18,6 +18,9 @@ LABEL org.opencontainers.image.title="mplp-predictor" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=packages /opt/app /opt/app
+# `docker build --build-arg REVISION=$(git rev-parse HEAD)`: a model says what trained it.
+ARG REVISION=
+ENV MPLP_PREDICTOR_REVISION=$REVISION
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 WORKDIR /tmp

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +36,7 @@ from models.manifest import (
     manifest_from,
     manifest_text,
 )
+from models.model_folder import put_in_place
 from models.model_signature import (
     SIGNATURE_BYTES_MAX,
     SignatureRefused,
@@ -210,15 +210,19 @@ def save_model(
     trained_from_s: int,
     report: Mapping[str, Any] | None = None,
     libraries: Mapping[str, str] | None = None,
+    revision: str | None = None,
+    seed: int | None = None,
 ) -> Manifest:
     """Write the model beside `folder`, then move it there; an older model there is replaced.
 
-    Raises `ValueError` as `packed` does, and `OSError` where the disk refuses; the older model is
-    then still there.
+    Raises `ValueError` as `packed` does, and `OSError` where the disk refuses or the folder holds
+    anything but a model; what was there is then still there.
     """
     parameters = parameters_of(ensemble, trained_from_s)
-    files = packed(parameters, created, report=report, libraries=libraries)
-    _put_in_place(folder, files)
+    files = packed(
+        parameters, created, report=report, libraries=libraries, revision=revision, seed=seed
+    )
+    put_in_place(folder, files)
     return manifest_from(files[MANIFEST])
 
 
@@ -241,22 +245,3 @@ def folder_reader(folder: Path) -> ReadFile:
             raise ModelRefused(f"{name} cannot be read: {error.strerror}") from None
 
     return read
-
-
-def _put_in_place(folder: Path, files: ModelFiles) -> None:
-    """Write all files beside the folder and swap it in; what is replaced goes last.
-
-    A torn write is not waited out on the disk: its hash refuses it at the next start.
-    """
-    fresh = folder.with_name(f".{folder.name}.new")
-    older = folder.with_name(f".{folder.name}.old")
-    for leftover in (fresh, older):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, body in files.items():
-        with (fresh / name).open("wb") as file:
-            file.write(body)
-    if folder.exists():
-        folder.rename(older)
-    fresh.rename(folder)
-    shutil.rmtree(older, ignore_errors=True)

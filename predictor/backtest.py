@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +22,7 @@ from models.planned_events import PlannedEvents
 from models.rolling_origins import SERIES_TOGETHER, RollingResult, Target
 from models.series import SeriesBatch
 from predictor.backtest_calendar import planned_origins
-from predictor.backtest_scores import Score, quarters, score, steps_ahead, usable
+from predictor.backtest_scores import Score, quarters, score, steps_ahead, usable, window_note
 from predictor.history_sources.history import SourceHistory
 
 NOTHING_PLANNED = PlannedEvents()
@@ -32,7 +32,11 @@ _SHORT_STEP: tuple[Target, ...] = (Target(120, 0), Target(300, 0), Target(600, 0
 
 
 class BackendMissing(Exception):  # noqa: N818 - it says what is wrong
-    """The backend that was asked for is not installed or not reachable; the message says which."""
+    """The backend that was asked for is not installed, or its address is none."""
+
+
+class BackendUnreachable(Exception):  # noqa: N818 - it says what is wrong
+    """Nobody answers at the cluster's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def backtest(
 ) -> list[Judged]:
     """Judge every target, in the order of the work; `done` is told of each series.
 
-    Raises `BackendMissing`, and whatever the work raises.
+    Raises `BackendMissing`, `BackendUnreachable`, and whatever the work raises.
     """
     judged: list[Judged] = []
     with _backend(backend) as parallel:
@@ -127,12 +131,21 @@ def judge(work: Work) -> list[Judged]:
         origins_max=work.origins_max,
         cpu_s=time.process_time,
     )
-    results = [usable(result) for result in made]
+    results = [_noted(usable(result), result) for result in made]
     rows = dict(zip(work.series.keys, _pieces(work.series, 1, whole=True), strict=True))
     return [
         Judged(work.source, rows[result.key], result, score(result), quarters(result))
         for result in results
     ]
+
+
+def _noted(kept: RollingResult, made: RollingResult) -> RollingResult:
+    """With a word on steps that are not the target's, and on why nothing was kept of what was
+    made."""
+    notes = [window_note(made.target, made.step_s)]
+    if len(made.outcome) and not len(kept.outcome):
+        notes.append("at no moment both bars had a forecast and the outcome was measured")
+    return replace(kept, reasons=(*filter(None, notes), *made.reasons))
 
 
 def _pieces(batch: SeriesBatch, size: int, *, whole: bool = False) -> Iterator[SeriesBatch]:
@@ -193,11 +206,24 @@ def _dask(backend: Backend) -> Iterator[Any]:
                     dashboard_address=None,
                 )
             )
-        try:
+        with _cluster_faults(backend):
             client = stack.enter_context(distributed.Client(address, timeout=CONNECT_TIMEOUT_S))
-        except OSError as error:
-            raise BackendMissing(f"backend dask: {backend.address}: {error}") from None
         yield client
+
+
+@contextmanager
+def _cluster_faults(backend: Backend) -> Iterator[None]:
+    """Dask and Ray both tell a wrong address by `ValueError`, a silent one by `OSError`."""
+    try:
+        yield
+    except ValueError as error:
+        raise BackendMissing(f"--cluster {backend.address}: {_first_line(error)}") from None
+    except OSError as error:
+        raise BackendUnreachable(f"--cluster {backend.address}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager
@@ -210,7 +236,8 @@ def _ray(backend: Backend) -> Iterator[None]:
             "backend ray: it is not installed: pip install 'mplp-predictor[ray]'"
         ) from None
     cpus = None if backend.address is not None else backend.jobs
-    ray.init(address=backend.address, num_cpus=cpus, include_dashboard=False)
+    with _cluster_faults(backend):
+        ray.init(address=backend.address, num_cpus=cpus, include_dashboard=False)
     register()
     try:
         yield

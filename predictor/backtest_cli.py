@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from predictor.backtest import Backend, Judged, Work
 
 BackendName = Literal["processes", "dask", "ray"]
+DAY_S = 86_400
+"""No window reaches further: `models/step_windows.py`, which `--help` must not load."""
 
 LeadOption = Annotated[
     Any,
@@ -90,8 +92,17 @@ class Outputs(NamedTuple):
     parquet: Path | None
     html: Path | None
 
-    def check(self) -> None:
-        """Ends the command where one could not be written after all the work."""
+    def check(self, read: Sequence[Path]) -> None:
+        """Ends the command where one could not be written after all the work, or would take the
+        place of a file that is read."""
+        from predictor.output_paths import file_fault
+
+        inputs = {path.resolve() for path in read}
+        for name, path in self._asdict().items():
+            if path is not None and path.resolve() in inputs:
+                stop(EXIT_USAGE, f"--{name} {path}: is the history itself")
+            if path is not None and (fault := file_fault(path)):
+                stop(EXIT_USAGE, f"--{name} {path}: {fault}")
         if self.parquet is None:
             return
         from predictor.backtest_files import can_write_parquet
@@ -130,17 +141,16 @@ def backtest(
 
     Example: mplp-predictor backtest --csv load.csv --json backtest.json --html backtest.html
     """
-    if hold is not None and lead is None:
-        stop(EXIT_USAGE, "--hold needs --lead: the peak of so long after the lead")
     if cluster is not None and backend == "processes":
         stop(EXIT_USAGE, "--cluster goes with --backend dask or ray")
+    _check_window(lead, hold, max(DAY_S, step or 0))
     options = HistoryOptions(
         tuple(csv or ()), events, from_topic, prometheus, query, start, end, step, token_file,
         module_label, region_label, config,
     )  # fmt: skip
     options.check()
     outputs = Outputs(json, parquet, html)
-    outputs.check()
+    outputs.check(options.files)
     histories = read_histories(options)
     planned = planned_of(calendar, settings_of(config), histories)
     notes = [note for history in histories for note in history.notes]
@@ -157,8 +167,23 @@ def backtest(
     except ValueError as error:
         stop(EXIT_USAGE, str(error))
     judged = _judge(wanted, Backend(backend, jobs, cluster))
-    _write(judged, notes, outputs)
     _show(judged)
+    _write(judged, notes, outputs)
+    if not any(one.score.origins for one in judged):
+        stop(EXIT_NEGATIVE, "no series has a single forecast that can be judged")
+
+
+def _check_window(lead: int | None, hold: int | None, most_s: int) -> None:
+    if hold is not None and lead is None:
+        stop(EXIT_USAGE, "--hold needs --lead: the peak of so long after the lead")
+    if lead is not None and lead + (hold or 0) > most_s:
+        from predictor.time_words import lasting
+
+        most = lasting(most_s)
+        if hold:
+            wanted = f"--lead {lasting(lead)} and --hold {lasting(hold)}"
+            stop(EXIT_USAGE, f"{wanted}: together at most {most}")
+        stop(EXIT_USAGE, f"--lead {lasting(lead)}: at most {most}")
 
 
 def _targets(lead: int | None, hold: int | None) -> tuple[Target, ...] | None:
@@ -168,7 +193,7 @@ def _targets(lead: int | None, hold: int | None) -> tuple[Target, ...] | None:
 
 
 def _judge(wanted: Sequence[Work], backend: Backend) -> list[Judged]:
-    from predictor.backtest import BackendMissing
+    from predictor.backtest import BackendMissing, BackendUnreachable
     from predictor.backtest import backtest as work
 
     try:
@@ -176,6 +201,8 @@ def _judge(wanted: Sequence[Work], backend: Backend) -> list[Judged]:
             return work(wanted, backend, done)
     except BackendMissing as error:
         stop(EXIT_USAGE, str(error))
+    except BackendUnreachable as error:
+        stop(EXIT_UNREACHABLE, str(error))
 
 
 @contextmanager
@@ -192,28 +219,36 @@ def _progress(series: int) -> Iterator[Callable[[Work], None]]:
 
 
 def _write(judged: Sequence[Judged], notes: Sequence[str], outputs: Outputs) -> None:
+    """Each file that was asked for, whatever becomes of the others; one that fails ends with 3."""
     from predictor.backtest_files import write_json, write_parquet
     from predictor.backtest_report import write_report
 
-    command = command_line()
-    try:
-        if outputs.json is not None:
-            write_json(outputs.json, judged, command)
-        if outputs.parquet is not None:
-            write_parquet(outputs.parquet, judged)
-        if outputs.html is not None:
-            write_report(outputs.html, judged, command, notes, datetime.now(UTC))
-    except OSError as error:
-        stop(EXIT_UNREACHABLE, str(error))
-    for path in filter(None, outputs):
-        typer.echo(f"written to {path}", err=True)
+    command, now = command_line(), datetime.now(UTC)
+    writers: tuple[tuple[Path | None, Callable[[Path], None]], ...] = (
+        (outputs.json, lambda path: write_json(path, judged, command)),
+        (outputs.parquet, lambda path: write_parquet(path, judged)),
+        (outputs.html, lambda path: write_report(path, judged, command, notes, now)),
+    )
+    failed = False
+    for path, write in writers:
+        if path is None:
+            continue
+        try:
+            write(path)
+        except OSError as error:
+            failed = True
+            typer.echo(f"{path}: {error.strerror or error}", err=True)
+        else:
+            typer.echo(f"written to {path}", err=True)
+    if failed:
+        raise typer.Exit(EXIT_UNREACHABLE)
 
 
 def _show(judged: Sequence[Judged]) -> None:
-    from predictor.backtest_verdict import score_table, verdict
+    from predictor.backtest_verdict import reason_lines, score_table, verdict
 
     console = result_console()
     console.print(score_table(judged))
+    for line in reason_lines(judged):
+        console.print(line, markup=False)
     console.print(verdict(judged))
-    if not any(one.score.origins for one in judged):
-        stop(EXIT_NEGATIVE, "no series is long enough for a single forecast that can be judged")

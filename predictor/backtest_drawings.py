@@ -13,7 +13,7 @@ import numpy as np
 
 from models.series import FloatArray
 from models.step_windows import IntArray
-from predictor.backtest_verdict import COVERAGE_SLACK
+from predictor.backtest_verdict import coverage_slack
 
 GOOD, BAD, LINE, SOFT = "#0b6e4f", "#c1440e", "#d8dee4", "#57606a"
 _SIDE, _LEFT, _TOP = 300, 44, 10
@@ -25,10 +25,13 @@ _CELL_W, _CELL_H = 21, 26
 _PALE, _DARK = (255, 247, 236), (153, 40, 8)
 
 
-def coverage_plot(coverage: Sequence[tuple[float, float]]) -> str:
-    """Nominal level across, observed share upward, and the band of 3 points around the diagonal."""
+def coverage_plot(coverage: Sequence[tuple[float, float]], outcomes: float) -> str:
+    """Nominal level across, observed share upward, and around the diagonal the band of 3 points, or
+    of chance where that is more."""
     known = [(level, share) for level, share in coverage if math.isfinite(share)]
-    parts = [*_axes(), _band(), *(_dot(level, share) for level, share in known)]
+    parts = [
+        *_axes(), _band(outcomes), *(_dot(level, share, outcomes) for level, share in known)
+    ]  # fmt: skip
     width, height = _LEFT + _SIDE + 12, _TOP + _SIDE + 40
     return _svg("coverage", width, height, parts)
 
@@ -88,18 +91,19 @@ def _axes() -> Iterator[str]:
     )
 
 
-def _band() -> str:
+def _band(outcomes: float) -> str:
     shares = [
         1 / (1 + math.exp(-odds)) for odds in np.linspace(_odds(_LOWEST), _odds(_HIGHEST), 60)
     ]
-    upper = [(share, share + COVERAGE_SLACK) for share in shares]
-    lower = [(share, share - COVERAGE_SLACK) for share in reversed(shares)]
+    slack = {share: coverage_slack(share, outcomes) for share in shares}
+    upper = [(share, share + slack[share]) for share in shares]
+    lower = [(share, share - slack[share]) for share in reversed(shares)]
     points = " ".join(f"{_x(a):.1f},{_y(b):.1f}" for a, b in (*upper, *lower))
     return f'<polygon points="{points}" fill="rgba(11, 110, 79, .13)"/>'
 
 
-def _dot(level: float, share: float) -> str:
-    colour = GOOD if abs(share - level) <= COVERAGE_SLACK else BAD
+def _dot(level: float, share: float, outcomes: float) -> str:
+    colour = GOOD if abs(share - level) <= coverage_slack(level, outcomes) else BAD
     title = f"<title>{level:g}: {share:.1%} observed</title>"
     return (
         f'<circle cx="{_x(level):.1f}" cy="{_y(share):.1f}" r="5" fill="{colour}" stroke="#fff">'

@@ -23,7 +23,9 @@ RISE_WITHIN_S = 900
 SEARCHED_S = HOUR_S
 """How far before and after the worst miss a cause is looked for."""
 OUT_OF_LINE = 1.5
-"""A day is told of when it holds so many times an even share of the loss."""
+"""A day is out of line when it holds so many times an even share of the loss."""
+TOLD_ANYWAY = 3
+"""Those that lost most are told of even where none is out of line."""
 RISE_MIN, FALL_MAX, ZERO_MAX = 1.8, 0.55, 0.02
 LEVEL_CHANGE_MIN = 1.4
 DAY_CHANGE_MIN = 1.3
@@ -72,6 +74,11 @@ class WorstDay:
     reasons: tuple[DayReason, ...]
 
     @property
+    def is_out_of_line(self) -> bool:
+        """Whether it lost far more than its share."""
+        return self.share >= OUT_OF_LINE * self.even_share
+
+    @property
     def sentence(self) -> str:
         """The day in words."""
         causes = ", ".join(reason.sentence for reason in self.reasons)
@@ -82,7 +89,8 @@ class WorstDay:
 
 
 def worst_days(judged: Judged, most: int = 5) -> list[WorstDay]:
-    """The days that lost far more than their share, the worst first; perhaps none."""
+    """The days that lost most, the worst first: three, and more that are out of line; of a single
+    day there is nothing to tell."""
     result = judged.result
     loss = losses(result)
     if not loss.sum() > 0:
@@ -91,9 +99,11 @@ def worst_days(judged: Judged, most: int = 5) -> list[WorstDay]:
     days, place = np.unique(at_s // DAY_S, return_inverse=True)
     share = np.bincount(place, weights=loss) / loss.sum()
     even = np.bincount(place) / len(loss)
+    if len(days) == 1:
+        return []
     found, history = [], _History(judged.series)
-    for day in np.argsort(-share)[:most]:
-        if share[day] < OUT_OF_LINE * even[day] or len(days) == 1:
+    for rank, day in enumerate(np.argsort(-share, kind="stable")[:most]):
+        if not share[day] or (rank >= TOLD_ANYWAY and share[day] < OUT_OF_LINE * even[day]):
             continue
         worst = int(np.argmax(np.where(place == day, loss, -1.0)))
         found.append(

@@ -23,11 +23,11 @@ from predictor.backtest_files import put_in_place, versions
 from predictor.backtest_reasons import worst_days
 from predictor.backtest_scores import geometric_mean, level_place, losses, outcome_s
 from predictor.backtest_verdict import (
-    COVERAGE_SLACK,
     SHOWN_LEVELS,
     UNKNOWN,
     against_last_value,
     coverage_at,
+    coverage_slack,
     duration_text,
     ratio_text,
     target_text,
@@ -60,6 +60,7 @@ class Case(msgspec.Struct, frozen=True):
     coverage: str
     hours: str
     days: list[Day]
+    days_note: str
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -96,7 +97,8 @@ def render(judged: Sequence[Judged], command: str, notes: Sequence[str], made_at
         title="Backtest",
         subtitle=_subtitle(judged),
         verdict=verdict(judged),
-        won=geometric_mean(one.score.ratio for one in judged) < 1,
+        # A bar that is exact leaves no ratio, and nobody lost to it.
+        won=bool(drawn) and not geometric_mean(one.score.ratio for one in judged) >= 1,
         levels=[f"≤ {level:g}" for level in SHOWN_LEVELS],
         rows=[_row(one) for one in judged],
         mean=ratio_text(geometric_mean(one.score.ratio for one in judged)),
@@ -142,7 +144,10 @@ def _row(one: Judged) -> Row:
             for ratio in (one.score.ratio, against_last_value(one))
         ),
         *(
-            (f"{share:.1%}", "" if abs(share - level) <= COVERAGE_SLACK else "bad")
+            (
+                f"{share:.1%}",
+                "" if abs(share - level) <= coverage_slack(level, one.score.origins) else "bad",
+            )
             if math.isfinite(share)
             else (UNKNOWN, "")
             for level, share in shares
@@ -189,18 +194,21 @@ def _case(number: int, one: Judged) -> Case:
         f"{score.origins:,} origins; loss {ratio_text(score.ratio)} of seasonal naive, "
         f"{ratio_text(against_last_value(one))} of the last value"
     )
+    worst = worst_days(one)
     days = [
         Day(day.sentence, day.miss, [reason.code.value for reason in day.reasons],
             (day.worst_s - ZOOM_S // 2, day.worst_s + ZOOM_S // 2))
-        for day in worst_days(one)
+        for day in worst
     ]  # fmt: skip
+    stands_out = any(day.is_out_of_line for day in worst)
     return Case(
         number,
         target_text(one.result.target),
         "; ".join((told, *one.result.reasons)),
-        coverage_plot(score.coverage),
+        coverage_plot(score.coverage, score.origins),
         hour_heat_map(outcome_s(one.result), losses(one.result)),
         days,
+        "" if stands_out else "No day lost far more than its share.",
     )
 
 

@@ -139,6 +139,26 @@ def steps_ahead(target: Target, step_s: int) -> tuple[int, int]:
     return stop - 1, stop
 
 
+def window_note(target: Target, step_s: int) -> str | None:
+    """What is forecast where a target does not fall on whole steps, None where it does."""
+    first, stop = steps_ahead(target, step_s)
+    step = _minutes(step_s)
+    end_s = target.lead_s + target.hold_s
+    if (not target.hold_s or first * step_s == target.lead_s) and stop * step_s == end_s:
+        return None
+    if not target.hold_s:
+        return f"read as the step of {step} that ends {_minutes(stop * step_s)} ahead"
+    steps = "the step" if stop - first == 1 else f"the {stop - first} steps"
+    return (
+        f"the window of {target.lead_s / 60:g} to {_minutes(end_s)} is read as {steps} of {step} "
+        f"from {first * step_s / 60:g} to {_minutes(stop * step_s)}"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} min"
+
+
 def outcome_s(result: RollingResult) -> IntArray:
     """When what was forecast at each origin begins, epoch seconds."""
     first, _ = steps_ahead(result.target, result.step_s)

@@ -14,32 +14,85 @@ from rich.table import Table
 
 from models.rolling_origins import Target
 from predictor.backtest import Judged, total_s
-from predictor.backtest_scores import geometric_mean
+from predictor.backtest_scores import geometric_mean, level_place
 from predictor.history_sources.history import series_name
 
 UNKNOWN = "\N{EN DASH}"
 SHOWN_LEVELS = (0.9, 0.95, 0.99)
 COVERAGE_SLACK = 0.03
 """A quantile that is called 0.95 is believed when 92 to 98 % of outcomes lie at or below it."""
+CHANCE = 2.0
+"""So many standard deviations of a share are chance."""
+REASONS_SHOWN = 20
 
 
 def verdict(judged: Sequence[Judged]) -> str:
     """How we did against both bars, and whether the quantiles can be believed; any sign."""
-    scored = [one for one in judged if math.isfinite(one.score.ratio)]
+    known = [one for one in judged if one.score.origins]
+    if not known:
+        return "Nothing could be scored: there was no moment to forecast from and judge."
+    scored = [one for one in known if math.isfinite(one.score.ratio)]
+    others = [one for one in known if not math.isfinite(one.score.ratio)]
+    return " ".join([*_against_bars(scored), *_without_ratio(others)])
+
+
+def _against_bars(scored: Sequence[Judged]) -> list[str]:
     if not scored:
-        return "Nothing could be scored: the histories are too short, or hold no demand."
+        return []
     ratio = geometric_mean(one.score.ratio for one in scored)
     last = geometric_mean(
         one.score.wql / one.score.wql_last_value for one in scored if one.score.wql_last_value > 0
     )
-    cases = f"{len(scored)} {'case' if len(scored) == 1 else 'cases'} (series and target)"
-    lines = [
-        f"Over {cases} our loss is {ratio:.3f} of what the better of a day and a week back loses, "
-        f"and {last:.3f} of what the last value loses.",
+    return [
+        f"Over {_cases(scored)} (series and target) our loss is {ratio:.3f} of what the better of "
+        f"a day and a week back loses, and {last:.3f} of what the last value loses.",
         f"It is lower than both in {_won(scored)} of {len(scored)}.",
         _coverage_sentence(scored),
     ]
-    return " ".join(lines)
+
+
+def _without_ratio(others: Sequence[Judged]) -> list[str]:
+    """Why there is none where outcomes came, and how we did all the same."""
+    still = [one for one in others if one.score.size == 0]
+    exact = [one for one in others if one.score.size > 0]
+    told = []
+    if exact:
+        lost = max(one.score.wql for one in exact)
+        told.append(
+            f"Seasonal naive is exact in {_cases(exact)}, so there is no ratio; our loss there is "
+            f"at most {lost:.2%} of the demand."
+        )
+    if still:
+        high = max(
+            float(one.result.quantiles[:, level_place(one.result.levels, 0.95)].max())
+            for one in still
+        )
+        told.append(
+            f"Every outcome is zero in {_cases(still)}, so there is no ratio; our 0.95 there is "
+            f"at most {high:.3g}."
+        )
+    return told
+
+
+def _cases(judged: Sequence[Judged]) -> str:
+    return f"{len(judged)} {'case' if len(judged) == 1 else 'cases'}"
+
+
+def reason_lines(judged: Sequence[Judged]) -> list[str]:
+    """What the results say in words, a line each; what all series share is told once."""
+    found: dict[tuple[Target, str], list[str]] = {}
+    for one in judged:
+        for reason in one.result.reasons:
+            told = found.setdefault((one.result.target, reason), [])
+            told.append(series_name(one.result.key))
+    lines = []
+    for (target, reason), names in found.items():
+        alike = sum(one.result.target == target for one in judged)
+        shown = names if len(names) < alike or alike == 1 else ["every series"]
+        lines += [f"{name}, {target_text(target)}: {reason}" for name in shown]
+    if len(lines) <= REASONS_SHOWN:
+        return lines
+    return [*lines[:REASONS_SHOWN], f"and {len(lines) - REASONS_SHOWN} more, see --json"]
 
 
 def target_text(target: Target) -> str:
@@ -116,11 +169,27 @@ def _won(scored: Sequence[Judged]) -> int:
     )
 
 
+def coverage_slack(level: float, outcomes: float) -> float:
+    """How far from a level the share of so many outcomes may lie and still be believed."""
+    return max(COVERAGE_SLACK, CHANCE * math.sqrt(level * (1 - level) / outcomes))
+
+
 def _coverage_sentence(scored: Sequence[Judged]) -> str:
     shares = {
         level: float(np.mean([coverage_at(one, level) for one in scored])) for level in SHOWN_LEVELS
     }
-    far = [level for level, share in shares.items() if not abs(share - level) <= COVERAGE_SLACK]
+    # The targets of one series are judged by the same stretch: together they know no more of it.
+    known: dict[tuple[str, object], int] = {}
+    for one in scored:
+        series = (one.source, one.result.key)
+        known[series] = max(known.get(series, 0), one.score.origins)
+    outcomes = sum(known.values())
+    apart = {level: abs(share - level) for level, share in shares.items()}
+    off = [level for level, by in apart.items() if not by <= COVERAGE_SLACK]
+    far = [level for level in off if not apart[level] <= coverage_slack(level, outcomes)]
+    unsure = [level for level in off if level not in far]
+    held = [f"not within 3 points: {', '.join(map(str, far))}"] if far else []
+    if unsure:
+        held.append(f"too few outcomes ({outcomes}) to judge {', '.join(map(str, unsure))}")
     told = ", ".join(f"{share:.1%} at or below {level:g}" for level, share in shares.items())
-    held = "the quantiles hold" if not far else f"not within 3 points: {', '.join(map(str, far))}"
-    return f"Of the outcomes {told}: {held}."
+    return f"Of the outcomes {told}: {'; '.join(held) or 'the quantiles hold'}."

@@ -9,6 +9,7 @@ cannot be reached; 130 ended with Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -104,7 +105,9 @@ def run(
 @app.command()
 def train(
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder to write: new, empty, or a former model.")
+    ],
     csv: CsvOption = None,
     prometheus: PrometheusOption = None,
     query: QueryOption = None,
@@ -128,13 +131,24 @@ def train(
         module_label, region_label, config,
     )  # fmt: skip
     options.check()
+    from models.model_folder import folder_fault
+    from predictor.output_paths import parent_fault
+    from predictor.provenance import provenance
+
+    with history_faults():
+        if fault := folder_fault(out) or parent_fault(out):
+            stop(EXIT_USAGE, f"--out {out}: {fault}")
+    try:
+        made = provenance(os.environ)
+    except ValueError as error:
+        stop(EXIT_USAGE, str(error))
     settings = settings_of(config)
     histories = without_events(read_histories(options), calendar, settings)
     from predictor.training import TrainingFailed, train_model
 
     try:
         with history_faults():
-            train_model(settings, histories, out)
+            train_model(settings, histories, out, made)
     except TrainingFailed as error:
         stop(EXIT_NEGATIVE, str(error))
 

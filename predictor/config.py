@@ -20,6 +20,9 @@ from predictor.settings import Settings
 
 ENVIRONMENT_PREFIX = "MPLP_PREDICTOR__"
 ENVIRONMENT_CONFIG = "MPLP_PREDICTOR_CONFIG"
+ENVIRONMENT_REVISION = "MPLP_PREDICTOR_REVISION"
+"""The program's git revision, which the image knows where there is no checkout."""
+NO_SETTINGS = (ENVIRONMENT_CONFIG, ENVIRONMENT_REVISION)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<key>[^`]+)`(?: - at `(?P<path>[^`]+)`)?")
 _AT_PATH = re.compile(r" - at `(?P<path>[^`]+)`")
 
@@ -95,7 +98,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
         if name.startswith(ENVIRONMENT_PREFIX):
             keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
             found[".".join(keys)] = environment[name]
-        elif name.startswith("MPLP_PREDICTOR_") and name != ENVIRONMENT_CONFIG:
+        elif name.startswith("MPLP_PREDICTOR_") and name not in NO_SETTINGS:
             raise ConfigError(
                 [f"environment: {name} is not a setting; expected {ENVIRONMENT_PREFIX}SECTION__KEY"]
             )

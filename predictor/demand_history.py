@@ -28,6 +28,8 @@ def demand_history(settings: Settings, events: Path | None) -> SourceHistory:
         history, counts = (
             asyncio.run(read_history(settings)) if events is None else _from_file(settings, events)
         )
+    except (FileNotFoundError, IsADirectoryError):
+        raise
     except (OSError, EOFError) as error:
         raise _named(error, events) from error
     batch = in_double(history.series(AFTER_EVERYTHING_S))

@@ -87,6 +87,14 @@ class HistoryOptions:
         """Whether any source is named."""
         return bool(self.csv or self.events or self.from_topic or self.prometheus)
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        from predictor.history_sources.csv_history import file_and_series
+
+        named = [file_and_series(text)[0] for text in self.csv]
+        return named if self.events is None else [*named, self.events]
+
     def check(self) -> None:
         """Ends the command where no source is named, or options do not go together."""
         sources = bool(self.csv) + (self.events is not None)
@@ -117,15 +125,26 @@ def read_histories(options: HistoryOptions) -> list[SourceHistory]:
 
 @contextmanager
 def history_faults() -> Iterator[None]:
-    """A history that is refused ends the command with 1, one that cannot be reached with 3."""
+    """A history that is refused ends the command with 1, a file that is none with 2, what cannot be
+    reached with 3."""
     from predictor.history_sources.history import HistoryRefused
 
     try:
         yield
     except HistoryRefused as error:
         stop(EXIT_NEGATIVE, str(error))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        fault = "is a directory" if isinstance(error, IsADirectoryError) else "no such file"
+        stop(EXIT_USAGE, f"{error.filename}: {fault}")
     except (OSError, EOFError) as error:
-        stop(EXIT_UNREACHABLE, str(error))
+        stop(EXIT_UNREACHABLE, _in_words(error))
+
+
+def _in_words(error: OSError | EOFError) -> str:
+    """Without the number that Python puts before it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _read(options: HistoryOptions) -> Iterator[SourceHistory]:

@@ -6,7 +6,7 @@ exit code, and everything heavy is imported inside the command that needs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +18,15 @@ from predictor.command import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     ConfigOption,
+    result_console,
     settings_of,
     stop,
 )
 
 if TYPE_CHECKING:
+    from models.ensemble import Ensemble
     from models.model_signature import TrustedKeys
+    from models.stored_parameters import StoredParameters
     from predictor.model_store.model_store import ModelStore
 
 models_app = typer.Typer(help="List, check, sign and promote trained models.", no_args_is_help=True)
@@ -64,9 +67,7 @@ def list_(
     if as_json:
         _print_json(found)
         return
-    from rich.console import Console
-
-    Console(highlight=False).print(versions_table(found))
+    result_console().print(versions_table(found))
 
 
 @models_app.command()
@@ -106,16 +107,10 @@ def verify(
     Example: mplp-predictor models verify build/models
     """
     from predictor.model_store.listing import verified
-    from predictor.wiring import served_model
 
-    step_s = settings_of(config).history.step_s
+    check = _as_served(config)
     with _opened(store, trusted_key, config) as (opened, trusted):
-        found = verified(
-            opened,
-            _named(opened, version),
-            trusted,
-            lambda parameters: served_model(parameters, step_s),
-        )
+        found = verified(opened, _named(opened, version), trusted, check)
     if as_json:
         _print_json(found)
     elif found.problem is None:
@@ -139,15 +134,14 @@ def promote(
 
     Example: mplp-predictor models promote build/models --back
     """
-    from models.stored_ensemble import ensemble_of
-
     if (version is None) == (not back):
         stop(EXIT_USAGE, "give either a VERSION or --back")
+    check = _as_served(config)
     with _opened(store, trusted_key, config) as (opened, trusted):
         if version is None:
-            pointer = opened.promote_former(trusted, ensemble_of)
+            pointer = opened.promote_former(trusted, check)
         else:
-            pointer = opened.promote(version, trusted, ensemble_of)
+            pointer = opened.promote(version, trusted, check)
     typer.echo(f"in use {pointer.current}, before it {pointer.former or 'none'}")
 
 
@@ -207,6 +201,14 @@ def _opened(
     trusted = _trusted(keys, config)
     with _answered():
         yield _store(url), trusted
+
+
+def _as_served(config: Path | None) -> Callable[[StoredParameters], Ensemble]:
+    """Raises `ModelRefused` for what a service with this configuration would not use."""
+    from predictor.wiring import served_model
+
+    step_s = settings_of(config).history.step_s
+    return lambda parameters: served_model(parameters, step_s)
 
 
 def _store(url: str) -> ModelStore:

@@ -7,7 +7,6 @@ behind.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from models.ensemble import Ensemble
 from models.manifest import Manifest
 from models.series import SeriesBatch, SeriesKey
 from models.store import save_model
-from models.training import TrainingReport, train
+from models.training import SEED, TrainingReport, train
 from predictor import __version__
 from predictor.backtest_files import held_out_document
 from predictor.backtest_scores import Score, geometric_mean, mean_coverage, score, usable
@@ -28,6 +27,7 @@ from predictor.backtest_verdict import SHOWN_LEVELS, UNKNOWN, ratio_text
 from predictor.core.lead_time import horizon
 from predictor.core.state import new_state
 from predictor.history_sources.history import SourceHistory, joined, series_name
+from predictor.provenance import Provenance
 from predictor.settings import Settings
 
 DAY_S = 86_400
@@ -42,7 +42,9 @@ class TrainingFailed(Exception):  # noqa: N818 - it says what failed
     """There is nothing to learn from; the message says what was found."""
 
 
-def train_model(settings: Settings, histories: Sequence[SourceHistory], out: Path) -> Manifest:
+def train_model(
+    settings: Settings, histories: Sequence[SourceHistory], out: Path, made: Provenance
+) -> Manifest:
     """Train on all of them together and store; prints what was learned.
 
     Raises `TrainingFailed`, `OSError`, and `HistoryRefused` where they do not fit each other.
@@ -58,7 +60,7 @@ def train_model(settings: Settings, histories: Sequence[SourceHistory], out: Pat
     with console.status(f"learning {measured} series of {batch.values.shape[1]} steps"):
         model, report = train(batch, window, settings.callers())
     scores = {result.key: score(usable(result)) for result in report.held_out}
-    manifest = _store(out, model, batch, _told(report, scores, history.notes))
+    manifest = _store(out, model, batch, _told(report, scores, history.notes), made)
     console.print(_series_table(batch, model))
     days = batch.values.shape[1] * batch.step_s / DAY_S
     console.print(
@@ -82,15 +84,19 @@ def _told(report: TrainingReport, scores: Scores, notes: Sequence[str]) -> dict[
     }
 
 
-def _store(out: Path, model: Ensemble, batch: SeriesBatch, told: Mapping[str, Any]) -> Manifest:
+def _store(
+    out: Path, model: Ensemble, batch: SeriesBatch, told: Mapping[str, Any], made: Provenance
+) -> Manifest:
     """The one place where a model is written."""
     return save_model(
         out,
         model,
-        datetime.now(UTC),
+        made.created,
         trained_from_s=batch.start_s,
         report=told,
         libraries={name: version(name) for name in LIBRARIES} | {"mplp-predictor": __version__},
+        revision=made.revision,
+        seed=SEED,
     )
 
 

@@ -76,13 +76,20 @@ def verified(
 def versions_table(versions: tuple[VersionFacts, ...]) -> Table:
     """For a terminal."""
     table = Table(title=None if versions else "no versions")
-    for heading in ("version", "state", "trained on", "series", "size", "signature"):
-        table.add_column(heading, justify="right" if heading in ("series", "size") else "left")
+    table.add_column("version", no_wrap=True)
+    for heading in ("state", "trained on", "series", "size", "signature"):
+        table.add_column(
+            heading,
+            justify="right" if heading in ("series", "size") else "left",
+            overflow="fold",
+        )
     for one in versions:
         span = "" if one.trained_from is None else f"{one.trained_from:%F} to {one.trained_to:%F}"
         size = "" if one.bytes is None else f"{one.bytes / 2**20:.1f} MiB"
         series = "" if one.series is None else str(one.series)
-        table.add_row(one.version, one.state, span, series, size, one.problem or one.signature)
+        # Why a signature was not checked is the same for all of them, and `show` tells it.
+        signature = (one.signature or "").partition(": ")[0]
+        table.add_row(one.version, one.state, span, series, size, one.problem or signature)
     return table
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from predictor.config import load_settings
+from predictor.config import ENVIRONMENT_REVISION, load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -51,6 +51,13 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder(copied: str) -> None:
 
 def test_no_host_is_named() -> None:
     assert re.findall(r"https?://|--(?:extra-)?index-url", DOCKERFILE) == []
+
+
+def test_the_image_knows_its_revision_and_still_starts() -> None:
+    assert "\nARG REVISION=\n" in FINAL_STAGE
+    assert f"\nENV {ENVIRONMENT_REVISION}=$REVISION\n" in FINAL_STAGE
+
+    assert load_settings(None, {ENVIRONMENT_REVISION: "0123abc"}) == load_settings(None, {})
 
 
 def test_the_shipped_configuration_is_valid_and_only_watches() -> None:

@@ -128,6 +128,17 @@ def test_newer_model_replaces_the_older_whole(folder: Path) -> None:
     assert sorted(path.name for path in folder.parent.iterdir()) == ["model"]
 
 
+@pytest.mark.parametrize("name", ["model", ".model.new", ".model.old"])
+def test_a_folder_that_holds_anything_else_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "precious.txt").write_text("hi")
+
+    with pytest.raises(FileExistsError, match=r"precious\.txt, which is no model's"):
+        save_model(tmp_path / "model", Ensemble(FITTED), CREATED, trained_from_s=BATCH.start_s)
+
+    assert [path.name for path in tmp_path.rglob("*")] == [name, "precious.txt"]
+
+
 def test_nothing_to_store_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to store"):
         save_model(tmp_path / "model", Ensemble(), CREATED, trained_from_s=0)

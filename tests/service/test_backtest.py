@@ -93,6 +93,23 @@ def test_a_backend_that_is_not_installed_says_how_to_get_it() -> None:
         work(Backend("ray"))
 
 
+@pytest.mark.parametrize(
+    ("address", "code", "fault"),
+    [("nonsense", 2, "missing port number"), ("tcp://127.0.0.1:1", 3, "127.0.0.1:1")],
+)
+def test_a_cluster_that_cannot_be_reached_is_one_line(
+    history: Path, monkeypatch: pytest.MonkeyPatch, address: str, code: int, fault: str
+) -> None:
+    monkeypatch.setattr("predictor.backtest.CONNECT_TIMEOUT_S", 1)
+
+    done = command("--csv", history, "--backend", "dask", "--cluster", address)
+
+    assert done.exit_code == code, done.output
+    assert done.stderr.startswith(f"--cluster {address}: ")
+    assert fault in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_series_that_are_trained_together_are_judged_one_by_one() -> None:
     values = np.stack([hourly_load(10, seed) for seed in range(3)])
     keys = tuple(SeriesKey("core", region) for region in ("eu", "us", "asia"))
@@ -148,6 +165,9 @@ def test_the_json_holds_what_programs_rely_on(document: dict[str, Any]) -> None:
     assert {"command", "versions", "span", "geometric_mean_ratio", "results"} <= set(document)
     (one,) = document["results"]
     assert one["target"] == {"lead_s": 120, "hold_s": 300}
+    assert one["reasons"] == [
+        "the window of 2 to 7 min is read as the step of 60 min from 0 to 60 min"
+    ]
     assert {*SCORES, "series", "step_s", "fit_s", "forecast_s", "reasons", "quarters"} <= set(one)
     assert {"0.1", "0.5", "0.9", "0.95", "0.99"} <= set(one["coverage"])
     assert [set(quarter) for quarter in one["quarters"]] == [{*SCORES, "fit_s", "forecast_s"}] * 4
@@ -187,7 +207,22 @@ def test_a_history_that_is_too_short_is_a_negative_answer(tmp_path: Path) -> Non
     done = command("--csv", a_csv(tmp_path / "short.csv", hourly_load(1)[:5], HOUR_S))
 
     assert done.exit_code == 1
-    assert "no series is long enough" in done.stderr
+    assert "leave no room for a forecast and its outcome" in done.stdout
+    assert "no series has a single forecast" in done.stderr
+
+
+def test_a_stamp_far_off_is_not_called_a_short_history(tmp_path: Path) -> None:
+    far = a_csv(tmp_path / "far.csv", hourly_load(4), HOUR_S)
+    with far.open("a") as rows:
+        rows.write("2027-01-01T00:00:00+00:00,1\n")
+
+    done = command("--csv", far)
+
+    assert done.exit_code == 1
+    assert "every series" not in done.stdout, "there is but one"
+    assert "nothing to forecast from was measured in the newest 40%" in " ".join(
+        done.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +234,11 @@ def test_a_history_that_is_too_short_is_a_negative_answer(tmp_path: Path) -> Non
         (("--csv", "x.csv", "--query", "up"), 2, "go with --prometheus"),
         (("--prometheus", "http://127.0.0.1:9"), 2, "--prometheus needs --query"),
         (("--csv", "x.csv", "--lead", "soon"), 2, "'soon' is no duration"),
-        (("--csv", "x.csv"), 3, "No such file or directory: 'x.csv'"),
+        (("--csv", "x.csv"), 2, "x.csv: no such file"),
+        (("--csv", "/proc"), 2, "/proc: is a directory"),
+        (("--events", "x.jsonl.gz"), 2, "x.jsonl.gz: no such file"),
+        (("--csv", "x.csv", "--lead", "25h"), 2, "--lead 25 h: at most 24 h"),
+        (("--csv", "x.csv", "--lead", "20h", "--hold", "5h"), 2, "--hold 5 h: together at most"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(
@@ -211,11 +250,47 @@ def test_a_wrong_command_line_is_one_sentence(
     assert sentence in " ".join(done.stderr.split())
 
 
-def test_a_window_of_more_than_a_day_is_refused(history: Path) -> None:
-    done = command("--csv", history, "--lead", "30h")
+@pytest.mark.parametrize(
+    ("option", "path", "fault"),
+    [
+        ("--json", "folder", "is a directory"),
+        ("--json", "./load.csv", "is the history itself"),
+        ("--html", "load.csv/x.html", "load.csv is a file, no folder"),
+        ("--parquet", "/proc/nope/x.parquet", "/proc cannot be written to"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, path: str, fault: str
+) -> None:
+    a_csv(tmp_path / "load.csv", hourly_load(1), HOUR_S)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    done = command("--csv", "load.csv", option, path)
 
     assert done.exit_code == 2
-    assert "86400" in done.stderr
+    assert done.stderr.startswith(f"{option} {Path(path)}: {fault}")
+    assert len(done.stderr.splitlines()) == 1
+    assert (tmp_path / "load.csv").read_text().startswith("timestamp,value")
+
+
+def test_a_file_that_fails_in_the_end_costs_neither_the_table_nor_the_others(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full.json"
+    # What a disk that fills up during the work looks like.
+    monkeypatch.setattr("predictor.output_paths.file_fault", lambda path: None)
+    full.mkdir()
+
+    done = command(
+        "--csv", history, "--lead", "10m", "--origins", 8,
+        "--json", full, "--html", tmp_path / "page.html",
+    )  # fmt: skip
+
+    assert done.exit_code == 3
+    assert "geometric mean" in done.stdout
+    assert f"{full}: Is a directory" in done.stderr
+    assert (tmp_path / "page.html").exists()
 
 
 def test_ctrl_c_in_the_midst_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:

@@ -85,5 +85,14 @@ def test_the_share_of_the_loss_is_next_to_an_even_one() -> None:
     assert f"{day.share:.0%} of all loss ({day.even_share:.0%} would be even)" in day.sentence
 
 
-def test_a_steady_history_has_no_worst_day() -> None:
-    assert worst_days(judged(a_series(daily_load(DAYS)))) == []
+def test_of_a_steady_history_the_three_that_lost_most_are_told_with_their_shares() -> None:
+    days = worst_days(judged(a_series(daily_load(DAYS))))
+
+    assert len(days) == 3
+    assert not any(day.is_out_of_line for day in days)
+    assert [day.share for day in days] == sorted((day.share for day in days), reverse=True)
+    assert all("of all loss" in day.sentence for day in days)
+
+
+def test_of_a_single_day_there_is_nothing_to_tell() -> None:
+    assert worst_days(judged(a_series(daily_load(1)))) == []

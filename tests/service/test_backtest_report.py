@@ -114,18 +114,27 @@ def test_no_line_of_the_page_crosses_a_long_gap() -> None:
     assert "null" not in page([found]).split('id="chart-data">')[1].split("</script>")[0]
 
 
+def test_days_are_told_of_even_where_none_lost_far_more_than_its_share() -> None:
+    text = page([judged(a_series(daily_load(21)))])
+
+    assert "No day lost far more than its share." in text
+    assert text.count("<li data-codes=") == 3
+    assert "No day lost far more than its share." not in page(a_backtest())
+
+
 def test_a_series_that_cannot_be_judged_is_in_the_table_all_the_same() -> None:
     empty = judged(a_series(daily_load(4)), lambda one: replace(one, outcome=one.outcome * np.nan))
 
     text = page([replace(empty, series=replace(empty.series, keys=(SeriesKey("idle", "*"),)))])
 
-    assert "Nothing could be scored" in text
+    assert "Nothing could be scored: there was no moment to forecast from" in text
     assert "Nothing could be drawn" in text
 
 
 def test_a_level_outside_the_band_is_drawn_as_one() -> None:
-    assert f'fill="{GOOD}"' in coverage_plot([(0.9, 0.92)])
-    assert f'fill="{BAD}"' in coverage_plot([(0.9, 0.86)])
+    assert f'fill="{GOOD}"' in coverage_plot([(0.9, 0.92)], 2000)
+    assert f'fill="{BAD}"' in coverage_plot([(0.9, 0.86)], 2000)
+    assert f'fill="{GOOD}"' in coverage_plot([(0.9, 0.86)], 8), "chance alone is more than that"
 
 
 def test_the_heat_map_puts_a_loss_into_its_hour() -> None:

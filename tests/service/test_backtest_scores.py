@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_pinball_loss
 
+from models.rolling_origins import Target
 from predictor.backtest_scores import (
     SCORED_LEVELS,
     geometric_mean,
@@ -18,6 +19,7 @@ from predictor.backtest_scores import (
     score,
     together,
     usable,
+    window_note,
 )
 from tests.service.backtest_builders import LEVELS, a_result, a_series, daily_load, scaled
 
@@ -72,6 +74,22 @@ def test_an_origin_without_a_forecast_of_one_method_is_scored_for_none() -> None
 
     assert len(kept.outcome) == len(RESULT.outcome) - 10
     assert kept.origin_s[0] == RESULT.origin_s[10]
+
+
+@pytest.mark.parametrize(
+    ("lead_s", "hold_s", "note"),
+    [
+        (300, 900, None),
+        (600, 0, None),
+        (120, 300, "the window of 2 to 7 min is read as the 2 steps of 5 min from 0 to 10 min"),
+        (0, 120, "the window of 0 to 2 min is read as the step of 5 min from 0 to 5 min"),
+        (420, 0, "read as the step of 5 min that ends 5 min ahead"),
+    ],
+)
+def test_a_window_that_falls_between_steps_says_what_is_forecast(
+    lead_s: float, hold_s: float, note: str | None
+) -> None:
+    assert window_note(Target(lead_s, hold_s), 300) == note
 
 
 def test_quarters_are_consecutive_and_equal() -> None:

@@ -25,7 +25,11 @@ FITTED = Ensemble(fit_cascade(BATCH, a_horizon(1)))
 
 
 def models(*arguments: object) -> Result:
-    environment = {"NO_COLOR": "1", "COLUMNS": "200"}
+    return models_at("200", *arguments)
+
+
+def models_at(columns: str, *arguments: object) -> Result:
+    environment = {"NO_COLOR": "1", "COLUMNS": columns}
     return CliRunner().invoke(app, ["models", *map(str, arguments)], env=environment)
 
 
@@ -73,6 +77,13 @@ def test_list_says_which_version_is_in_use(tmp_path: Path, versions: list[str]) 
     assert [one["state"] for one in listed] == ["", "current"]
     assert {one["series"] for one in listed} == {1}
     assert all(name in table for name in versions)
+
+
+def test_no_name_of_a_version_is_cut_however_narrow(tmp_path: Path, versions: list[str]) -> None:
+    table = models_at("80", "list", tmp_path / "store").stdout
+
+    assert all(name in table for name in versions)
+    assert "no trusted key is configured" not in table
 
 
 def test_show_tells_the_facts_of_the_version_in_use(tmp_path: Path, versions: list[str]) -> None:
@@ -138,16 +149,23 @@ def test_trusted_keys_of_the_configuration_count(tmp_path: Path, versions: list[
     assert not (tmp_path / "store" / "current").exists()
 
 
-def test_version_trained_in_another_step_is_not_what_the_service_uses(
+def test_version_trained_in_another_step_is_neither_verified_nor_promoted(
     tmp_path: Path, versions: list[str]
 ) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("history: {step_s: 300}\n")
 
-    done = models("verify", tmp_path / "store", versions[0], "--config", config)
+    store = tmp_path / "store"
+    for version in versions:
+        models("promote", store, version)
+    before = (store / "current").read_bytes()
 
-    assert done.exit_code == 1
-    assert "trained in steps of 60 s, history.step_s is 300" in done.stderr
+    for words in (("verify", versions[0]), ("promote", versions[0]), ("promote", "--back")):
+        done = models(words[0], store, *words[1:], "--config", config)
+
+        assert done.exit_code == 1, words
+        assert "trained in steps of 60 s, history.step_s is 300" in done.stderr
+    assert (store / "current").read_bytes() == before
 
 
 def test_version_folder_is_a_model_that_run_can_load(tmp_path: Path, versions: list[str]) -> None:
