@@ -8,6 +8,7 @@ that their weight is earned. It must never learn from demand after the end of th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,8 @@ WARM_SHARE = 0.3
 """The newest part of the origins, on which the mix is learnt from trees that did not see it."""
 TREES_AGE_S = DAY_S
 """Trees younger than this are kept: training them again about daily is what pays."""
+PARTS = 3
+"""What a fit consists of: past moments walked over, trees, the mix learnt from trees held out."""
 YOUNG_SHARE = 0.5
 """A short history grows quickly: trees are grown again when it is half as long again."""
 
@@ -98,8 +101,12 @@ def fit_and_judge(
     callers: Callers = NO_CALLERS,
     trees_age_s: float = TREES_AGE_S,
     seed: int = 0,
+    done: Callable[[], None] = lambda: None,
 ) -> Judged:
-    """Fit as `fit_ensemble` does, and keep what the mix said of origins held out from its trees."""
+    """Fit as `fit_ensemble` does, and keep what the mix said of origins held out from its trees.
+
+    `done` is called after each of the `PARTS` of the work that took place.
+    """
     history = in_double(history)
     cascade = fit_cascade(history, horizon, prior.cascade if prior else None)
     known = former if _goes_on(history, former) else None
@@ -120,6 +127,7 @@ def fit_and_judge(
         places.append(some)
     if not runs:
         return Judged(Ensemble(cascade))
+    done()
     assert cascade.model is not None
     groups = [(run.window, some) for run, some in zip(runs, places, strict=True)]
     fitted = Ensemble(
@@ -134,12 +142,14 @@ def fit_and_judge(
     )
     trees = _trees(runs, history, prior, seed)
     fitted = dataclasses.replace(fitted, trees=trees[0], trees_to_s=trees[1])
+    done()
     if known is not None:
         learnt = known.learn(history, horizon)
         again = _finished(fitted, runs, places, learnt.points, learnt.mix)
         again = dataclasses.replace(again, standing=learnt.standing, record=learnt.record)
         return Judged(again.looking(history).telling())
     mix, were_tried, held_out = _mixed(runs, places, history, prior, seed)
+    done()
     if not were_tried:
         # They would weigh as much as what has proved itself.
         fitted = dataclasses.replace(fitted, trees=None)

@@ -7,13 +7,14 @@ It must never read a file or a clock, nor be imported by the service.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.cascade import Cascade
 from models.ensemble import Ensemble
+from models.ensemble_fit import PARTS as FIT_PARTS
 from models.ensemble_fit import HeldOut, fit_and_judge
 from models.forecast import QUANTILE_LEVELS, ForecastCode, Horizon
 from models.level_fit import better_of, fit_level_model, rate_floor
@@ -27,6 +28,8 @@ from models.series import SeriesBatch, part_of, until
 from models.stl_profile import stl_profile
 from models.upstream_pairs import NO_CALLERS, Callers
 
+PARTS = FIT_PARTS + 1
+"""Of a training: those of a fit, and the profiles by STL."""
 SEED = 0
 """Of the rows that trees are grown from; the manifest holds it."""
 
@@ -47,19 +50,24 @@ class TrainingReport:
 
 
 def train(
-    history: SeriesBatch, horizon: Horizon, callers: Callers = NO_CALLERS
+    history: SeriesBatch,
+    horizon: Horizon,
+    callers: Callers = NO_CALLERS,
+    done: Callable[[], None] = lambda: None,
 ) -> tuple[Ensemble, TrainingReport]:
     """Fit every method to each series and keep the better; raises `ValueError` on a bad horizon.
 
-    `callers` says which modules call a module, see `fit_ensemble`. A series whose STL profile, made
+    `callers` says which modules call a module, see `fit_ensemble`; `done` is called after each of
+    the `PARTS` of the work. A series whose STL profile, made
     without the newest three days, did better in those days than the running median gets that
     profile.
     """
-    fitted, held_out = fit_and_judge(history, horizon, callers=callers, seed=SEED)
+    fitted, held_out = fit_and_judge(history, horizon, callers=callers, seed=SEED, done=done)
     running = fitted.cascade.model
     assert running is not None
     speaks = {key for key, usable in zip(fitted.keys, fitted.usable, strict=True) if usable}
     by_stl = _fit_with_stl(history, horizon)
+    done()
     model = better_of((running, by_stl))
     seasonal = sum(reason.code is ForecastCode.SEASONAL_LEVEL for reason in model.reasons)
     report = TrainingReport(

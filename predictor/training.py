@@ -6,20 +6,22 @@ behind.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from models.ensemble import Ensemble
 from models.manifest import Manifest
 from models.series import SeriesBatch, SeriesKey
 from models.store import save_model
-from models.training import SEED, TrainingReport, train
+from models.training import PARTS, SEED, TrainingReport, train
 from predictor import __version__
 from predictor.backtest_files import held_out_document
 from predictor.backtest_scores import Score, geometric_mean, mean_coverage, score, usable
@@ -57,8 +59,8 @@ def train_model(
         raise TrainingFailed(f"{history.source}: no series holds a whole step")
     _say_what_is_odd(console, settings, history)
     window = horizon(batch.keys, settings.policy(), new_state())
-    with console.status(f"learning {measured} series of {batch.values.shape[1]} steps"):
-        model, report = train(batch, window, settings.callers())
+    with _progress(console, f"learning {measured} series of {batch.values.shape[1]} steps") as done:
+        model, report = train(batch, window, settings.callers(), done)
     scores = {result.key: score(usable(result)) for result in report.held_out}
     manifest = _store(out, model, batch, _told(report, scores, history.notes), made)
     console.print(_series_table(batch, model))
@@ -70,6 +72,15 @@ def train_model(
     console.print(_score_table(batch, scores) if scores else NOT_SCORED)
     console.print(f"model written to [bold]{out}[/bold]")
     return manifest
+
+
+@contextmanager
+def _progress(console: Console, what: str) -> Iterator[Callable[[], None]]:
+    """A bar over the parts of the work; nothing where nobody watches."""
+    columns = (what, BarColumn(), MofNCompleteColumn(), "parts", TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=PARTS)
+        yield lambda: progress.advance(task)
 
 
 def _told(report: TrainingReport, scores: Scores, notes: Sequence[str]) -> dict[str, Any]:

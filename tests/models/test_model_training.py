@@ -6,7 +6,7 @@ import pytest
 from models.calibration import mean_pinball
 from models.forecast import QUANTILE_LEVELS
 from models.stl_profile import stl_profile
-from models.training import train
+from models.training import PARTS, train
 from tests.models.ensemble_builders import few_trees
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load, a_horizon
 
@@ -15,9 +15,11 @@ def test_training_says_what_it_saw_and_how_the_very_mix_did_on_moments_held_out(
     load = a_daily_load(8, noise=0.3)
     batch = a_batch(np.stack([load, np.full_like(load, np.nan)]))
 
+    told: list[None] = []
     with few_trees():
-        model, report = train(batch, a_horizon(2))
+        model, report = train(batch, a_horizon(2), done=lambda: told.append(None))
 
+    assert len(told) == PARTS
     assert (report.series, report.usable) == (2, 1)
     (held_out,) = report.held_out
     assert held_out.key == batch.keys[0]
