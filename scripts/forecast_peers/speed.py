@@ -6,7 +6,6 @@ that of the batch alone. CPU seconds of one core.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import resource
 import sys
@@ -18,7 +17,7 @@ import numpy as np
 
 from models.ensemble import Ensemble
 from models.forecast import Forecaster
-from models.series import SeriesBatch
+from models.series import SeriesBatch, SeriesKey
 from models.step_windows import uniform_horizon
 from scripts.forecast_peers.child_process import ProcessFailed, run_alone
 from scripts.forecast_peers.ours import MissingPartError, part_of_ours
@@ -35,7 +34,9 @@ from scripts.forecast_peers.scenarios import (
 from scripts.forecast_peers.tiled import tiled
 
 TRAINED_SERIES, TRAINED_DAYS = 30, 28
-BATCH_SERIES, BATCH_DAYS = 30_000, 2
+BATCH_SERIES, BATCH_DAYS = 30_000, 8
+"""Eight days are what the mix looks back; so many series are kept at single precision
+(`history.precision`)."""
 CROWDS = (2.0, 5.0)
 REPEATS = 20
 RUN_S_MAX = 3_600
@@ -86,10 +87,11 @@ def _large_batch(trained: Ensemble, history: SeriesBatch) -> dict[str, float]:
     `usable_share` says how many got a forecast at all: one that is refused costs nothing.
     """
     times = BATCH_SERIES // len(history.keys)
-    values = np.tile(history.values[:, -BATCH_DAYS * DAY :], (times, 1))
-    many = dataclasses.replace(
-        batch_of(values), start_s=history.end_s - BATCH_DAYS * DAY * history.step_s
-    )
+    newest: Any = history.values[:, -BATCH_DAYS * DAY :].astype(np.float32)
+    values = np.tile(newest, (times, 1))
+    keys = tuple(SeriesKey(f"module-{row}", "-") for row in range(len(values)))
+    start_s = history.end_s - BATCH_DAYS * DAY * history.step_s
+    many = SeriesBatch(keys, start_s, history.step_s, values)
     horizon = uniform_horizon(len(many.keys), LEAD_S, HOLD_S)
     known = tiled(trained, many.keys)
     made, cpu_s = _timed(lambda: known.forecast(many, horizon))
