@@ -29,7 +29,6 @@ a miss, the longer its mean; `docs/decisions/0008` has what was tried."""
 OTHERS = (150.0, 4.0, 0.5)
 SHIFT_MAX = 1.0
 """In widths: a row that was never covered is not the control's to mend."""
-OUTCOMES_MIN = 50.0
 LEVELS = np.asarray(QUANTILE_LEVELS)
 SPREAD = np.sqrt(LEVELS * (1.0 - LEVELS))
 MEMORY, GAIN, CHANCE = np.array([CONTROLLED.get(level, OTHERS) for level in QUANTILE_LEVELS]).T
@@ -60,7 +59,8 @@ class CoverageControl(RowState):
         weight = np.clip(self.seen[:, None], 1.0, MEMORY)
         off = self.missed / SPREAD
         beyond = np.maximum(np.abs(off) - CHANCE / np.sqrt(weight), 0.0)
-        trust = np.minimum(self.seen / OUTCOMES_MIN, 1.0)[:, None]
+        # A mean of few outcomes is mostly chance, the more so the rarer a miss is.
+        trust = weight / MEMORY
         widths = np.minimum(GAIN * beyond * trust, SHIFT_MAX) * np.sign(off)
         now = _width(mixed, scale)
         usual = np.where(self.seen > 0, np.minimum(self.width, now), now)
