@@ -18,20 +18,22 @@ from models.row_state import RowState
 from models.series import FloatArray
 
 CONTROLLED: Mapping[float, tuple[float, float, float]] = {
-    0.9: (150.0, 7.0, 0.25),
-    0.95: (150.0, 7.0, 0.25),
-    0.975: (300.0, 7.0, 0.25),
-    0.99: (600.0, 8.0, 0.1),
+    0.95: (150.0, 5.0, 0.4),
+    0.975: (300.0, 5.0, 0.25),
+    0.99: (600.0, 6.0, 0.1),
 }
-"""What floors are made of: outcomes that the recent coverage is a mean of, widths of the mix for
-each standard deviation of one miss, and standard errors of that mean that are left alone. The rarer
-a miss, the longer its mean; `docs/decisions/0008` has what was tried."""
+"""Of the rare misses: outcomes that the recent coverage is a mean of, widths of the mix for each
+standard deviation of one miss, and standard errors of that mean that are left alone. The rarer a
+miss, the longer its mean; `docs/decisions/0008` has what was tried."""
 OTHERS = (150.0, 4.0, 0.5)
+OTHERS_NEEDED = 50.0
 SHIFT_MAX = 1.0
 """In widths: a row that was never covered is not the control's to mend."""
 LEVELS = np.asarray(QUANTILE_LEVELS)
 SPREAD = np.sqrt(LEVELS * (1.0 - LEVELS))
 MEMORY, GAIN, CHANCE = np.array([CONTROLLED.get(level, OTHERS) for level in QUANTILE_LEVELS]).T
+NEEDED = np.where([level in CONTROLLED for level in QUANTILE_LEVELS], MEMORY, OTHERS_NEEDED)
+"""Outcomes from which on the mean is trusted as a whole."""
 WIDTH_MEMORY = 150.0
 LOW, HIGH = QUANTILE_LEVELS.index(0.1), QUANTILE_LEVELS.index(0.9)
 WIDTH_SHARE_MIN = 1e-3
@@ -60,7 +62,7 @@ class CoverageControl(RowState):
         off = self.missed / SPREAD
         beyond = np.maximum(np.abs(off) - CHANCE / np.sqrt(weight), 0.0)
         # A mean of few outcomes is mostly chance, the more so the rarer a miss is.
-        trust = weight / MEMORY
+        trust = np.minimum(weight / NEEDED, 1.0)
         widths = np.minimum(GAIN * beyond * trust, SHIFT_MAX) * np.sign(off)
         now = _width(mixed, scale)
         usual = np.where(self.seen > 0, np.minimum(self.width, now), now)
