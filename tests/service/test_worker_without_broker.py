@@ -15,7 +15,7 @@ import yaml
 from rigs.ports import free_ports
 
 START_TIMEOUT_S = 120.0
-"""Only a hanging worker needs it: beside two lanes of fits a start took longer than half a minute."""
+"""Only a hanging worker needs it: beside two lanes of fits a start took longer than 30 s."""
 
 
 def test_a_worker_that_waits_for_its_broker_is_live_and_not_ready(tmp_path: Path) -> None:
