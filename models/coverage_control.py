@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,23 +18,31 @@ from models.forecast import QUANTILE_LEVELS
 from models.row_state import RowState
 from models.series import FloatArray
 
-CONTROLLED: Mapping[float, tuple[float, float, float]] = {
-    0.95: (150.0, 5.0, 0.4),
-    0.975: (300.0, 5.0, 0.25),
-    0.99: (600.0, 6.0, 0.1),
+
+class Pace(NamedTuple):
+    """How a level is controlled: `memory`, the outcomes that its recent coverage is a mean of;
+    `gain`, widths of the mix for each standard deviation of one miss; `chance`, standard errors of
+    that mean that are left alone; `needed`, outcomes from which on the mean is trusted as a whole.
+    """
+
+    memory: float
+    gain: float
+    chance: float
+    needed: float
+
+
+USUAL = Pace(150.0, 4.0, 0.5, needed=50.0)
+RARE: Mapping[float, Pace] = {
+    0.95: Pace(150.0, 5.0, 0.4, needed=150.0),
+    0.975: Pace(300.0, 5.0, 0.25, needed=300.0),
+    0.99: Pace(600.0, 6.0, 0.1, needed=600.0),
 }
-"""Of the rare misses: outcomes that the recent coverage is a mean of, widths of the mix for each
-standard deviation of one miss, and standard errors of that mean that are left alone. The rarer a
-miss, the longer its mean; `docs/decisions/0008` has what was tried."""
-OTHERS = (150.0, 4.0, 0.5)
-OTHERS_NEEDED = 50.0
+"""The rarer a miss, the longer its mean; `docs/decisions/0008` has what was tried."""
 SHIFT_MAX = 1.0
 """In widths: a row that was never covered is not the control's to mend."""
 LEVELS = np.asarray(QUANTILE_LEVELS)
 SPREAD = np.sqrt(LEVELS * (1.0 - LEVELS))
-MEMORY, GAIN, CHANCE = np.array([CONTROLLED.get(level, OTHERS) for level in QUANTILE_LEVELS]).T
-NEEDED = np.where([level in CONTROLLED for level in QUANTILE_LEVELS], MEMORY, OTHERS_NEEDED)
-"""Outcomes from which on the mean is trusted as a whole."""
+MEMORY, GAIN, CHANCE, NEEDED = np.array([RARE.get(level, USUAL) for level in QUANTILE_LEVELS]).T
 WIDTH_MEMORY = 150.0
 LOW, HIGH = QUANTILE_LEVELS.index(0.1), QUANTILE_LEVELS.index(0.9)
 WIDTH_SHARE_MIN = 1e-3

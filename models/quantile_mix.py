@@ -111,13 +111,12 @@ def learn_mix(
     count = known.sum(axis=1, keepdims=True)
     mean = np.where(known, pinball, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
     loss = np.where(known, pinball, mean)
-    median = int(np.argmin(np.abs(levels - 0.5)))
     missed = (outcome[:, None, None] - made.members) / made.scale[:, None, None]
     return dataclasses.replace(
         state,
         loss=0.5 ** (elapsed_s / LOSS_HALF_LIFE_S) * state.loss + loss,
         members=state.members.learn(
-            missed[:, None], levels, pace * MEMBER_RATES[:, None, None], median
+            missed[:, None], levels, pace * MEMBER_RATES[:, None, None], MEDIAN
         ),
         control=state.control.learn(
             outcome, made.quantiles, mixed=made.mix, scale=made.scale, pace=pace
@@ -128,11 +127,9 @@ def learn_mix(
 def _in_order(quantiles: FloatArray) -> FloatArray:
     """Quantiles (n, levels) that do not cross: one moved beyond its neighbour towards the median
     stops there. Sorted, it would take the neighbour's place, and push that one beyond it."""
-    made = quantiles.copy()
-    upper, lower = made[:, MEDIAN:], made[:, MEDIAN::-1]
-    np.maximum.accumulate(upper, axis=1, out=upper)
-    np.minimum.accumulate(lower, axis=1, out=lower)
-    return made
+    upper = np.maximum.accumulate(quantiles[:, MEDIAN:], axis=1)
+    lower = np.minimum.accumulate(quantiles[:, MEDIAN::-1], axis=1)
+    return np.concatenate([lower[:, :0:-1], upper], axis=1)
 
 
 def _with_shifted(members: FloatArray, scale: FloatArray, state: MixState) -> FloatArray:
