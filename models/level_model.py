@@ -22,6 +22,8 @@ from models.step_windows import IntArray, StepWindows, step_windows
 
 ABSURD_FACTOR = 2.0
 """A share measured on bursts, applied to a burst, may ask for a thousand times the burst."""
+ROWS_AT_ONCE = 2048
+"""Bounds memory: the steps ahead of so many rows are held several times over."""
 
 
 BY_ROW: tuple[str, ...] = (
@@ -106,13 +108,25 @@ class LevelModel:
         self, batch: SeriesBatch, windows: StepWindows, rows: IntArray
     ) -> tuple[FloatArray, FloatArray]:
         """Peak (n, levels) and step (n, levels, h) quantiles."""
-        recent = min(recent_steps(self.step_s), batch.values.shape[1])
         ahead = int(windows.stop.max(initial=1))
+        parts = [
+            self._of_block(batch, slice(begin, begin + ROWS_AT_ONCE), windows, rows, ahead)
+            for begin in range(0, max(len(rows), 1), ROWS_AT_ONCE)
+        ]
+        peak, steps = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+        return peak, steps
+
+    def _of_block(
+        self, batch: SeriesBatch, some: slice, windows: StepWindows, rows: IntArray, ahead: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """The same of some rows of the batch, for `ahead` steps."""
+        recent = min(recent_steps(self.step_s), batch.values.shape[1])
         start_s = batch.end_s - recent * self.step_s
+        rows, windows = rows[some], StepWindows(windows.first[some], windows.stop[some])
         known = np.maximum(rows, 0)
         expected = self.profile.at(known, start_s, self.step_s, recent + ahead)
-        newest = slice(batch.values.shape[1] - recent, None)
-        demand = batch.values[:, newest].astype(np.float64, copy=False)
+        newest = some, slice(batch.values.shape[1] - recent, None)
+        demand = batch.values[newest].astype(np.float64, copy=False)
         weights = (
             recent_weights(self.step_s)[-recent:] if recent else recent_weights(self.step_s)[:0]
         )
@@ -120,7 +134,7 @@ class LevelModel:
         levels[(rows < 0) | ~is_fresh(demand, self.step_s)] = np.nan
         noise = None
         if batch.sampling_variance is not None and recent:
-            variance = batch.sampling_variance[:, newest].astype(np.float64, copy=False)
+            variance = batch.sampling_variance[newest].astype(np.float64, copy=False)
             usual = self.usual[known]
             noise = level_noise(variance, demand, expected[:, :recent], weights, usual)
         future = expected[:, recent:]

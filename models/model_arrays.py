@@ -35,7 +35,8 @@ class ArraysRefused(Exception):  # noqa: N818 - a refusal is what it is
 def arrays_of(model: LevelModel) -> dict[str, NDArray[Any]]:
     """Everything numeric of a model, by name."""
     arrays = {name: getattr(model, name) for name in ("leads", *BY_ROW)}
-    return {**arrays, PROFILE: model.profile.relative, DAYS: model.profile.days}
+    relative = model.profile.relative.astype(np.float64)
+    return {**arrays, PROFILE: relative, DAYS: model.profile.days}
 
 
 def model_of(

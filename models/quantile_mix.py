@@ -31,6 +31,8 @@ UNDER_WAY = 3.0
 many times over, and each outcome counts for less."""
 LOSS_MIN = 1e-12
 MEDIAN = QUANTILE_LEVELS.index(0.5)
+ROWS_AT_ONCE = 2048
+"""Bounds memory: every member's quantiles of so many rows are held several times over."""
 BEYOND_MAX = 1.0
 """Trees may not say more than the highest conformal quantile: a leaf learnt on a nearly idle level,
 applied to a burst, would."""
@@ -78,6 +80,19 @@ def members_of(own: FloatArray, trees: FloatArray, counts: FloatArray) -> FloatA
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     """Mix quantiles (n, members, levels); a member of NaN in a row is left out there. `scale` (n,)
     is the unit of the trackers' shifts."""
+    if len(scale) <= ROWS_AT_ONCE:
+        quantiles, mixed = _mixed(members, scale, state)
+        return Mixed(quantiles, members, mixed, scale)
+    blocks = np.array_split(np.arange(len(scale)), -(-len(scale) // ROWS_AT_ONCE))
+    parts = [_mixed(members[some], scale[some], state.rows(some)) for some in blocks]
+    quantiles, mixed = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+    return Mixed(quantiles, members, mixed, scale)
+
+
+def _mixed(
+    members: FloatArray, scale: FloatArray, state: MixState
+) -> tuple[FloatArray, FloatArray]:
+    """The quantiles (n, levels) of some rows, and those before they were moved."""
     both = _with_shifted(members, scale, state)
     best = np.maximum(np.nanmin(np.where(np.isfinite(both), state.loss, np.inf), axis=1), LOSS_MIN)
     relative = np.minimum(state.loss / best[:, None, :] - 1.0, 50.0)
@@ -86,7 +101,7 @@ def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     mean = (weights * np.where(np.isfinite(both), both, 0.0)).sum(axis=1)
     mixed = np.sort(np.where(total > 0, mean / np.where(total > 0, total, 1.0), np.nan), axis=1)
     shifted = mixed + state.control.shift(mixed, scale)
-    return Mixed(np.maximum(_in_order(shifted), 0.0), members, mixed, scale)
+    return np.maximum(_in_order(shifted), 0.0), mixed
 
 
 def learn_mix(

@@ -45,8 +45,8 @@ POINTS = (
     "profile-of-newest",
 )
 """The candidate points, in the order of `Sight.points`."""
-CELLS_AT_ONCE = 4_000_000
-"""Bounds memory: so many windowed steps are held at once, 32 MB of them."""
+CELLS_AT_ONCE = 1_000_000
+"""Bounds memory: so many windowed steps are held at once, 8 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)

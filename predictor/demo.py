@@ -181,7 +181,7 @@ async def play(
     policy: Policy | None = None,
     learn_days: int = LEARN_DAYS,
 ) -> ArmsRun:
-    """Feed all events in order; learn for some days, then tick every two minutes of event time."""
+    """Feed all events in order; learn for some days, then tick every minute of event time."""
     judge_from_s = load.start_s + learn_days * DAY_S
     world = _World(load, new_cluster(judge_from_s), new_cluster(judge_from_s))
     policy = policy or demo_policy()

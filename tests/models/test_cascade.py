@@ -8,6 +8,7 @@ import pytest
 from models.cascade import Cascade, fit_cascade
 from models.forecast import ForecastCode
 from models.last_value import LastValue
+from models.level_model import ROWS_AT_ONCE
 from models.series import SeriesBatch, SeriesKey
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load, a_horizon
 
@@ -199,3 +200,19 @@ def test_model_fitted_before_any_module_was_known_forecasts_like_none() -> None:
 
     assert made.usable.all()
     assert fit_cascade(batch, a_horizon(1), nobody).forecast(batch, a_horizon(1)).usable.all()
+
+
+def test_a_row_among_thousands_is_forecast_as_it_is_alone() -> None:
+    fitted = fit_cascade(a_batch(a_daily_load(3)[None]), a_horizon(1))
+    assert fitted.model is not None
+    rows = ROWS_AT_ONCE + 2
+    many = a_batch(np.arange(1.0, rows + 1)[:, None] * np.ones((rows, DAY_STEPS)))
+    known = dataclasses.replace(fitted.model, keys=(many.keys[-1],))
+
+    made = known.forecast(many, a_horizon(rows))
+
+    last = SeriesBatch(many.keys[-1:], many.start_s, many.step_s, many.values[-1:])
+    alone = known.forecast(last, a_horizon(1))
+    assert made.usable.tolist() == [False] * (rows - 1) + [True]
+    np.testing.assert_allclose(made.peak[-1], alone.peak[0], rtol=1e-12)
+    np.testing.assert_allclose(made.steps[-1], alone.steps[0], rtol=1e-12)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.forecast import QUANTILE_LEVELS
-from models.quantile_mix import MixState, learn_mix, mix, new_mix_state
+from models.quantile_mix import ROWS_AT_ONCE, MixState, learn_mix, mix, new_mix_state
 from models.series import FloatArray
 
 LEVELS = np.asarray(QUANTILE_LEVELS)
@@ -48,6 +48,22 @@ def test_quantiles_never_cross_and_are_never_negative_whatever_was_learnt(
         assert not (made.quantiles < 0).any()
         assert not (np.diff(made.quantiles, axis=1) < 0).any()
         assert np.isfinite(state.loss).all()
+
+
+def test_a_row_among_thousands_is_mixed_as_it_is_alone() -> None:
+    rows = 2 * ROWS_AT_ONCE + 1
+    rng = np.random.default_rng(4)
+    members = np.sort(rng.gamma(2.0, 10.0, (rows, 3, COUNT)), axis=2)
+    state, scale = new_mix_state(rows, 3, COUNT), rng.uniform(1.0, 9.0, rows)
+    state = dataclasses.replace(state, loss=rng.uniform(1.0, 1.2, state.loss.shape))
+
+    made = mix(members, scale, state)
+
+    for row in (0, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, rows - 1):
+        some = np.array([row])
+        alone = mix(members[some], scale[some], state.rows(some))
+        np.testing.assert_array_equal(alone.quantiles, made.quantiles[some])
+        np.testing.assert_array_equal(alone.mix, made.mix[some])
 
 
 def test_a_level_moved_down_past_its_neighbours_does_not_push_them_up_or_down() -> None:
