@@ -7,6 +7,7 @@ print, write, or let one series see another.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -171,13 +172,14 @@ def _pieces(batch: SeriesBatch, size: int, *, whole: bool = False) -> Iterator[S
 
 @contextmanager
 def _backend(backend: Backend) -> Iterator[joblib.Parallel]:
-    """A joblib pool that gives results one by one, in order."""
+    """A joblib pool that gives results in order, one by one where it can."""
     if backend.name == "dask":
         with _dask(backend) as client, joblib.parallel_config("dask", client=client):
             yield joblib.Parallel(n_jobs=-1, return_as="generator")
     elif backend.name == "ray":
+        # Ray's own backend for joblib hands results over when all are there.
         with _ray(backend), joblib.parallel_config("ray"):
-            yield joblib.Parallel(n_jobs=-1, return_as="generator")
+            yield joblib.Parallel(n_jobs=-1)
     elif backend.jobs == 1:
         yield joblib.Parallel(n_jobs=1, return_as="generator")
     else:
@@ -212,6 +214,17 @@ def _dask(backend: Backend) -> Iterator[Any]:
 
 
 @contextmanager
+def _ray_faults() -> Iterator[None]:
+    """Ray has no name of its own for a node that does not start."""
+    try:
+        yield
+    except (BackendMissing, BackendUnreachable):
+        raise
+    except Exception as error:
+        raise BackendUnreachable(f"backend ray: {_first_line(error)}") from error
+
+
+@contextmanager
 def _cluster_faults(backend: Backend) -> Iterator[None]:
     """Dask and Ray both tell a wrong address by `ValueError`, a silent one by `OSError`."""
     try:
@@ -235,9 +248,13 @@ def _ray(backend: Backend) -> Iterator[None]:
         raise BackendMissing(
             "backend ray: it is not installed: pip install 'mplp-predictor[ray]'"
         ) from None
-    cpus = None if backend.address is not None else backend.jobs
-    with _cluster_faults(backend):
-        ray.init(address=backend.address, num_cpus=cpus, include_dashboard=False)
+    own = {"num_cpus": backend.jobs, "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    with _ray_faults(), _cluster_faults(backend):
+        ray.init(
+            address=backend.address or "local",
+            logging_level=logging.ERROR,
+            **({} if backend.address else own),
+        )
     register()
     try:
         yield

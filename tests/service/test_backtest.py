@@ -79,7 +79,18 @@ def document(history: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("backend", [Backend(jobs=2), Backend("dask", jobs=1)], ids=str)
+NEEDS_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        Backend(jobs=2),
+        Backend("dask", jobs=1),
+        pytest.param(Backend("ray", jobs=1), marks=NEEDS_RAY),
+    ],
+    ids=str,
+)
 def test_the_numbers_are_the_same_wherever_the_work_is_done(
     alone: list[Judged], backend: Backend
 ) -> None:
