@@ -8,6 +8,8 @@ import pytest
 from models.ensemble import Ensemble
 from models.ensemble_fit import fit_ensemble
 from models.forecast import QUANTILE_LEVELS
+from models.forgetting import forgot, newly_shifted
+from models.level_record import new_level_record
 from models.series import FloatArray, SeriesBatch
 from models.skill import pinball_losses
 from models.trust_code import TrustCode
@@ -51,10 +53,11 @@ def walk(model: Ensemble, batch: SeriesBatch) -> tuple[FloatArray, Ensemble]:
     return np.asarray(losses), model
 
 
+@pytest.mark.parametrize("factor", [0.4, 3.0])
 def test_forecast_recovers_sooner_from_a_shift_because_the_former_level_is_forgotten(
-    fitted: Ensemble,
+    fitted: Ensemble, factor: float
 ) -> None:
-    batch = a_load(0.4)
+    batch = a_load(factor)
 
     with_it, model = walk(fitted, batch)
     without, _ = walk(never_forgetting(fitted), batch)
@@ -84,3 +87,16 @@ def test_ordinary_demand_forgets_nothing(fitted: Ensemble) -> None:
     assert usual.tolist() == without.tolist()
     assert model.record is not None
     assert (model.record.forgotten_s == 0).all()
+
+
+def test_a_load_that_shifts_every_few_days_is_not_forgotten_anew_each_time() -> None:
+    record, day = new_level_record(1), 86_400.0
+    forgotten = []
+    for days in range(100, 120, 2):
+        shift_s = days * day
+        record = dataclasses.replace(record, shift_s=np.array([shift_s]))
+        if len(newly_shifted(record, shift_s + 7200.0)):
+            record = forgot(record, np.array([0]))
+            forgotten.append(days)
+
+    assert forgotten == [100, 108, 116]
