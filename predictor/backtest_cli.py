@@ -166,6 +166,9 @@ def backtest(
         )
     except ValueError as error:
         stop(EXIT_USAGE, str(error))
+    if not wanted:
+        read = ", ".join(history.source for history in histories)
+        stop(EXIT_NEGATIVE, f"{read}: no series has a measured step, so there is nothing to judge")
     judged = _judge(wanted, Backend(backend, jobs, cluster))
     _show(judged)
     _write(judged, notes, outputs)

@@ -121,6 +121,21 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_history_without_a_measured_step_is_one_line_whatever_was_to_be_written(
+    tmp_path: Path,
+) -> None:
+    empty, out = tmp_path / "load.csv", tmp_path / "out"
+    empty.write_text("timestamp,value\n2026-01-01T00:00:00Z,\n2026-01-01T00:05:00Z,\n")
+
+    done = command("--csv", empty, "--parquet", out / "o.parquet", "--html", out / "o.html")
+
+    assert done.exit_code == 1, done.output
+    assert done.stderr.splitlines()[-1].endswith(
+        "no series has a measured step, so there is nothing to judge"
+    )
+    assert "Traceback" not in done.output
+
+
 def test_series_that_are_trained_together_are_judged_one_by_one() -> None:
     values = np.stack([hourly_load(10, seed) for seed in range(3)])
     keys = tuple(SeriesKey("core", region) for region in ("eu", "us", "asia"))
