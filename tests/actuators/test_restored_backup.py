@@ -13,12 +13,18 @@ from tests.actuators.target_world import BASELINE, TargetWorld
 
 pytestmark = pytest.mark.real
 
+WRITES_SINCE = 60
+"""Between a backup and our write lie hours of others' writes: more than the dozen that controllers
+make as soon as the restored server is there."""
+
 
 async def test_a_restored_backup_is_seen_and_what_changes_after_it_too(
     own_control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     world = TargetWorld(own_control_plane, tmp_path)
     kept = own_control_plane.back_up()
+    for turn in range(WRITES_SINCE):
+        world.edit({"metadata": {"annotations": {"turn": str(turn)}}})
     assert isinstance(await world.raise_to(8), Applied)
     before = await world.view()
 
