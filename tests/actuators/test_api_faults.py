@@ -303,7 +303,9 @@ async def test_without_the_hpa_controller_floors_are_kept_and_take_effect_later(
         os.kill(controllers, signal.SIGCONT)
 
     async def scaled() -> bool:
-        return bool(world.held(deployment=True)["spec"]["replicas"] == 5)
+        # A controller that wakes may see the 6 on its way, and comes down from it by its own
+        # stabilization window, five minutes later.
+        return world.held(deployment=True)["spec"]["replicas"] in {5, 6}
 
     assert all(isinstance(one, Applied) for one in outcomes)
     assert (view.min_replicas, view.spec_replicas) == (5, BASELINE)
