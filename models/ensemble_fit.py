@@ -29,7 +29,7 @@ from models.sampling_noise import recent_noise
 from models.series import FloatArray, SeriesBatch, in_double, part_of, rows_of
 from models.sight import DAY_S
 from models.standing import new_standing, walked
-from models.step_windows import IntArray, step_windows
+from models.step_windows import IntArray, StepWindows, step_windows
 from models.surprises import learnt_habits, without_outages
 from models.upstream import PAIRS_MIN, find_links, spread_origins
 from models.upstream_columns import Leads, leads_of, told_by, upstream_columns
@@ -116,15 +116,7 @@ def fit_and_judge(
     windows = step_windows(horizon, len(history.keys), history.step_s)
     floor = rate_floor(history)
     leads = _leads(history, prior, callers)
-    runs, places = [], []
-    for window, some in same_windows(windows, np.ones(len(history.keys), bool)):
-        origins = past_origins(history, window.stop)
-        if not len(origins):
-            continue
-        part, state = part_of(history, some), new_point_state(len(some))
-        told = upstream_columns(history.values, leads, some, origins, window)
-        runs.append(run_points(part, origins, window, floor[some], state, told=told))
-        places.append(some)
+    runs, places = _past_runs(history, windows, floor, leads)
     if not runs:
         return Judged(Ensemble(cascade))
     done()
@@ -160,6 +152,22 @@ def fit_and_judge(
         standing = former.learn(history, horizon).standing or fitted.standing
         fitted = dataclasses.replace(fitted, standing=standing).telling()
     return Judged(fitted, held_out)
+
+
+def _past_runs(
+    history: SeriesBatch, windows: StepWindows, floor: FloatArray, leads: Leads
+) -> tuple[list[Run], list[IntArray]]:
+    """The points' walk over past origins for rows of one window each, and which rows these are."""
+    runs, places = [], []
+    for window, some in same_windows(windows, np.ones(len(history.keys), bool)):
+        origins = past_origins(history, window.stop)
+        if not len(origins):
+            continue
+        part, state = part_of(history, some), new_point_state(len(some))
+        told = upstream_columns(history.values, leads, some, origins, window)
+        runs.append(run_points(part, origins, window, floor[some], state, told=told))
+        places.append(some)
+    return runs, places
 
 
 def _leads(history: SeriesBatch, prior: Ensemble | None, callers: Callers) -> Leads:

@@ -22,8 +22,8 @@ KEPT = 0.03
 8, 10 and 12 % less than with all of it kept."""
 FACTOR_MIN = 0.05
 """Losses and errors of a higher level are brought down with it, or they would stand in the way for
-days. Those of a lower one are small already: scaled up, they widened what followed a burst for as
-long (in units of the level, the same load lost 1 and 3 % more after a rise)."""
+days. Those of a lower one are small already: scaled up, they cost the same load 1 and 3 % after the
+rises, and longer after a burst that looked like one."""
 FRESH_S = 12 * 3600
 """Of an older shift more was learnt since than before."""
 AGAIN_S = 7 * 86_400

@@ -43,8 +43,8 @@ class Profile:
 
     `weekdays` is 1 where no series has two weeks. Slot 0 of weekday 0 starts at `anchor_s` and
     every seven days from it. `days` (n,) is the number of days behind each row; 0 where there is
-    none, and the row is all ones. Shapes are held at single precision, which no median of ten days
-    deserves: of thirty thousand series they are most of what a model needs.
+    none, and the row is all ones. Shapes are held at single precision, more than a median of ten
+    days deserves: of thirty thousand series they are most of what a model needs.
     """
 
     anchor_s: int

@@ -80,10 +80,8 @@ def members_of(own: FloatArray, trees: FloatArray, counts: FloatArray) -> FloatA
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     """Mix quantiles (n, members, levels); a member of NaN in a row is left out there. `scale` (n,)
     is the unit of the trackers' shifts."""
-    if len(scale) <= ROWS_AT_ONCE:
-        quantiles, mixed = _mixed(members, scale, state)
-        return Mixed(quantiles, members, mixed, scale)
-    blocks = np.array_split(np.arange(len(scale)), -(-len(scale) // ROWS_AT_ONCE))
+    begins = range(0, max(len(scale), 1), ROWS_AT_ONCE)
+    blocks = [slice(begin, begin + ROWS_AT_ONCE) for begin in begins]
     parts = [_mixed(members[some], scale[some], state.rows(some)) for some in blocks]
     quantiles, mixed = (np.concatenate(kind) for kind in zip(*parts, strict=True))
     return Mixed(quantiles, members, mixed, scale)

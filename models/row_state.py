@@ -17,8 +17,8 @@ class RowState:
 
     __slots__: tuple[str, ...] = ()
 
-    def rows(self, rows: IntArray) -> Self:
-        """Some of the rows, in this order."""
+    def rows(self, rows: IntArray | slice) -> Self:
+        """Some of the rows, in this order; of a slice nothing is copied."""
         return self._of(
             part.rows(rows) if isinstance(part, RowState) else part[rows] for part in self._parts()
         )

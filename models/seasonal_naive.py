@@ -20,11 +20,9 @@ from models.forecast import (
 )
 from models.missing_history import is_fresh, missing_reason
 from models.past_errors import ORIGINS_SPAN_S
-from models.profile import DAY_S
+from models.profile import DAY_S, WEEKDAYS
 from models.series import FloatArray, SeriesBatch
 from models.step_windows import IntArray, step_windows, window_peaks
-
-WEEK_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +71,33 @@ class SeasonalNaive:
 def _season_days(batch: SeriesBatch) -> IntArray:
     """1 or 7 for each row: which of the two repeated the last days better, the day where the week
     cannot be told yet."""
-    day = max(round(DAY_S / batch.step_s), 1)
-    steps = batch.values.shape[1]
-    span = min(ORIGINS_SPAN_S // batch.step_s, steps - WEEK_DAYS * day)
+    day = _day_steps(batch.step_s)
+    span = min(ORIGINS_SPAN_S // batch.step_s, batch.values.shape[1] - WEEKDAYS * day)
     if span < day:
         return np.ones(len(batch.keys), np.int64)
-    newest = batch.values[:, steps - span :]
-    errors = np.abs(
-        np.stack(
-            [
-                newest - batch.values[:, steps - span - days * day : steps - days * day]
-                for days in (1, WEEK_DAYS)
-            ]
-        )
-    )
+    seasons = [_errors(batch.values, days * day, span) for days in (1, WEEKDAYS)]
+    errors = np.abs(np.stack(seasons))
     both = np.isfinite(errors).all(axis=0)
     lost = np.where(both, errors, 0.0).sum(axis=2)
     told = both.sum(axis=1) >= day // 2
-    return np.where(told & (lost[1] < lost[0]), WEEK_DAYS, 1)
+    return np.where(told & (lost[1] < lost[0]), WEEKDAYS, 1)
+
+
+def _day_steps(step_s: int) -> int:
+    return max(round(DAY_S / step_s), 1)
+
+
+def _errors(values: FloatArray, season: int, span: int) -> FloatArray:
+    """By how much the newest `span` steps differ from those `season` steps before, (n, span)."""
+    stop = values.shape[1]
+    return values[:, stop - span :] - values[:, stop - span - season : stop - season]
 
 
 def _days_later(values: FloatArray, ahead: IntArray, days: int, step_s: int) -> FloatArray:
     """What stood so many days before each step ahead (n, k), with its error quantiles:
     (n, levels, k)."""
     steps = values.shape[1]
-    season = days * max(round(DAY_S / step_s), 1)
+    season = days * _day_steps(step_s)
     place = steps + ahead - season
     inside = (place >= 0) & (place < steps)
     found = (
@@ -105,7 +105,7 @@ def _days_later(values: FloatArray, ahead: IntArray, days: int, step_s: int) -> 
     )
     before = np.where(inside, found, np.nan)
     span = min(ORIGINS_SPAN_S // step_s, max(steps - season, 0))
-    errors = values[:, steps - span :] - values[:, steps - span - season : steps - season]
+    errors = _errors(values, season, span)
     count = np.isfinite(errors).sum(axis=1).astype(np.float64)
     spread = conformal_quantiles(errors, QUANTILE_LEVELS, count)
     return np.maximum(before[:, None, :] + spread[:, :, None], 0.0)

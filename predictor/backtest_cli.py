@@ -43,8 +43,10 @@ from predictor.history_options import (
 )
 
 if TYPE_CHECKING:
+    from models.planned_events import PlannedEvents
     from models.rolling_origins import Target
     from predictor.backtest import Backend, Judged, Work
+    from predictor.history_sources.history import SourceHistory
 
 BackendName = Literal["processes", "dask", "ray"]
 DAY_S = 86_400
@@ -157,23 +159,35 @@ def backtest(
     notes += [] if planned is None else planned.notes
     for note in notes:
         typer.echo(note, err=True)
-    from predictor.backtest import NOTHING_PLANNED, Backend, works
+    from predictor.backtest import NOTHING_PLANNED, Backend
 
     events_of = NOTHING_PLANNED if planned is None else planned.events
-    try:
-        wanted = works(
-            histories, _targets(lead, hold), origins, together=together, planned=events_of
-        )
-    except ValueError as error:
-        stop(EXIT_USAGE, str(error))
-    if not wanted:
-        read = ", ".join(history.source for history in histories)
-        stop(EXIT_NEGATIVE, f"{read}: no series has a measured step, so there is nothing to judge")
+    wanted = _works(histories, _targets(lead, hold), origins, together, events_of)
     judged = _judge(wanted, Backend(backend, jobs, cluster))
     _show(judged)
     _write(judged, notes, outputs)
     if not any(one.score.origins for one in judged):
         stop(EXIT_NEGATIVE, "no series has a single forecast that can be judged")
+
+
+def _works(
+    histories: Sequence[SourceHistory],
+    targets: tuple[Target, ...] | None,
+    origins_max: int,
+    together: bool,
+    planned: PlannedEvents,
+) -> list[Work]:
+    """What to forecast of each series, at least one."""
+    from predictor.backtest import works
+
+    try:
+        wanted = works(histories, targets, origins_max, together=together, planned=planned)
+    except ValueError as error:
+        stop(EXIT_USAGE, str(error))
+    if not wanted:
+        read = ", ".join(history.source for history in histories)
+        stop(EXIT_NEGATIVE, f"{read}: no series has a measured step, so there is nothing to judge")
+    return wanted
 
 
 def _check_window(lead: int | None, hold: int | None, most_s: int) -> None:
