@@ -144,9 +144,12 @@ async def test_a_scaled_object_that_was_recreated_is_decided_on_anew(world: Scal
     await world.raise_to(8)
     old = await world.view()
     world.plane.delete(world.path())
+    # What it owned is deleted with it. The garbage collector does that when it comes to it, which
+    # may be between the two writes below.
+    world.plane.delete(world.hpa_path)
     world.plane.apply(scaled_object(world.namespace))
 
-    # what is owned by the former one is deleted with it, so KEDA makes the HPA again
+    # so KEDA makes the HPA again
     world.plane.apply(world.manifest())
     world.play_keda()
     await world.view()
