@@ -51,6 +51,7 @@ from models.standing import (
     reference_points,
     seasonal_points,
 )
+from models.step_quantiles import with_peak
 from models.step_windows import IntArray, step_windows
 from models.surprises import Known, calmed, raised
 from models.told_forecast import by_mix_again, fallen, with_lacking
@@ -373,16 +374,13 @@ class Ensemble:
     def _merged(
         self, made: ForecastBatch, peak: FloatArray, rows: IntArray, answers: NDArray[np.bool_]
     ) -> ForecastBatch:
-        """Rows whose new peak is whole take it; their steps grow or shrink with it."""
+        """Rows whose new peak is whole take it; their steps go with it."""
         whole = answers & np.isfinite(peak).all(axis=1)
         peak[~whole] = made.peak[~whole]
-        before = made.peak[whole]
-        share = peak[whole] / np.where(before > 0, before, 1.0)
         steps = made.steps.copy()
-        scaled = np.where((before > 0)[:, :, None], steps[whole] * share[:, :, None], 0.0)
-        steps[whole] = np.sort(
-            np.where(np.isfinite(scaled), scaled, peak[whole][:, :, None]), axis=1
-        )
+        moved = with_peak(steps[whole], made.peak[whole], peak[whole])
+        # The cascade may have had nothing to say where the mix has.
+        steps[whole] = np.where(np.isfinite(moved), moved, peak[whole][:, :, None])
         reasons, told = list(made.reasons), self.told or self.said
         for place in np.flatnonzero(whole):
             reasons[place] = told[rows[place]]

@@ -255,3 +255,30 @@ def test_a_noisy_load_has_a_wider_forecast_than_a_calm_one() -> None:
 
     calm, noisy = spread_of(made)
     assert noisy > 5 * calm
+
+
+def a_flat_load_with_bursts(days: int, step_s: int = 300) -> SeriesBatch:
+    """Ten a second; one step in a hundred begins a burst of up to forty times that."""
+    drawn = np.random.default_rng(0)
+    load = 10.0 + drawn.normal(0.0, 0.3, days * 86_400 // step_s)
+    for at in np.flatnonzero(drawn.random(len(load)) < 0.01):
+        load[at : at + drawn.integers(1, 4)] *= drawn.uniform(5.0, 40.0)
+    return a_batch(load, step_s)
+
+
+def test_steps_on_the_way_to_a_peak_are_covered_though_peaks_alone_are_calibrated() -> None:
+    whole, horizon = a_flat_load_with_bursts(8), a_horizon(1, 600.0, 1500.0)
+    first, ahead = whole.values.shape[1] * 3 // 4, 7
+    covered = []
+    with few_trees():
+        fitted = fit_ensemble(until(whole, first), horizon)
+    for origin in range(first, whole.values.shape[1] - ahead, 2):
+        known = until(whole, origin)
+        fitted = fitted.learn(known, horizon)
+        made = fitted.forecast(known, horizon)
+        came = whole.values[:, None, origin : origin + ahead]
+        covered.append(came <= made.steps)
+
+    share = np.mean(covered, axis=(0, 1, 3))
+    assert 0.75 < share[QUANTILE_LEVELS.index(0.9)] < 0.97
+    assert share[QUANTILE_LEVELS.index(0.95)] > 0.9

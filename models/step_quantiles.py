@@ -1,0 +1,50 @@
+"""Quantiles of single steps that go with the quantiles of their window's peak.
+
+`models/ensemble.py` calls it where it puts its own peak in the place of the cascade's. It must
+never let a step go beyond the highest quantile of the peak.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.series import FloatArray
+
+ROWS_AT_ONCE = 2048
+"""Bounds memory: the place of every step's quantile is held several times over."""
+
+
+def with_peak(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArray:
+    """Steps (n, levels, h) that were forecast beside a peak of quantiles `before` (n, levels),
+    moved to where the same probabilities lie in another one, `peak` (n, levels).
+
+    Quantile mapping (Panofsky and Brier, "Some Applications of Statistics to Meteorology", 1958): a
+    value takes the quantile that it had of the one distribution from the other. Where the two
+    differ most in the tails, as on a flat load with bursts, a common factor would take the tail's
+    change to the middle. Nothing is known below the lowest quantile: there its own factor holds.
+    """
+    blocks = [slice(at, at + ROWS_AT_ONCE) for at in range(0, max(len(peak), 1), ROWS_AT_ONCE)]
+    return np.concatenate([_moved(steps[some], before[some], peak[some]) for some in blocks])
+
+
+def _moved(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArray:
+    rows, levels, ahead = steps.shape
+    value = steps.reshape(rows, levels * ahead)
+    knots = range(levels)
+    lower = sum((before[:, k, None] < value).astype(np.int8) for k in knots)
+    upto = sum((before[:, k, None] <= value).astype(np.int8) for k in knots) - 1
+    # Several quantiles may be the same number; then a step keeps its own of them.
+    own = np.repeat(np.arange(levels, dtype=np.int8), ahead)[None]
+    same = np.clip(own, lower, upto)
+    below = np.where(upto >= lower, same, np.maximum(upto, 0))
+    above = np.where(upto >= lower, same, np.minimum(lower, levels - 1))
+    left, right = (np.take_along_axis(before, at, axis=1) for at in (below, above))
+    apart = right - left
+    share = np.where(apart > 0, (value - left) / np.where(apart > 0, apart, 1.0), 1.0)
+    low, high = (np.take_along_axis(peak, at, axis=1) for at in (below, above))
+    least, lowest = before[:, :1], peak[:, :1]
+    under = value / np.where(least > 0, least, 1.0) * lowest
+    moved = np.where(value < least, under, low + share * (high - low))
+    # A step that stood above the whole peak has no other place than its top.
+    ordered = np.minimum(moved, peak[:, -1:]).reshape(steps.shape)
+    return np.maximum.accumulate(ordered, axis=1)
