@@ -43,7 +43,7 @@ def _moved(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArra
     share = np.where(apart > 0, (value - left) / np.where(apart > 0, apart, 1.0), 1.0)
     low, high = (np.take_along_axis(peak, at, axis=1) for at in (below, above))
     least, lowest = before[:, :1], peak[:, :1]
-    under = value / np.where(least > 0, least, 1.0) * lowest
+    under = np.minimum(value, least) / np.where(least > 0, least, 1.0) * lowest
     moved = np.where(value < least, under, low + share * (high - low))
     # A step that stood above the whole peak has no other place than its top.
     ordered = np.minimum(moved, peak[:, -1:]).reshape(steps.shape)
