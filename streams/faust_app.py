@@ -39,11 +39,14 @@ from streams.demand_blocks import (
     with_part,
 )
 from streams.faust_kafka import faust_app
+from streams.standstill import Standstill
 from streams.topics import KafkaConnection, demand_partition
 
 _log = structlog.get_logger(__name__)
 
 _BLOCKS_WITHOUT_PAUSE = 50
+_STOP_MAX_S = 60.0
+"""What stands still may not end by itself either."""
 
 
 class DemandSink(Protocol):
@@ -63,13 +66,22 @@ class DemandSink(Protocol):
 
 
 class DemandTableSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How much history is kept, and in what pieces. `partitions` is the demand topic's number."""
+    """How much history is kept, and in what pieces. `partitions` is the demand topic's number.
+
+    A take-over in which nothing moves for `standstill_max_s` is begun anew; a group waits for a
+    member that is busy for up to 60 s (Faust's `broker_rebalance_timeout`).
+    """
 
     partitions: int
     replication_factor: int = 1
     history_s: int = 15 * 86_400
     block_s: int = 600
     session_timeout_s: float = 10.0
+    standstill_max_s: float = 90.0
+
+
+class TakeOverStandsStillError(Exception):
+    """Partitions changed hands and their history does not come."""
 
 
 class ChangelogUnseenError(Exception):
@@ -145,6 +157,7 @@ class _Tables:
         self._sink = owner._sink
         self._demand_topic = owner._demand_topic
         self._blocks: dict[tuple[str, int], KeptBlocks] = {}
+        self._replayed = 0
         self._app = faust_app(
             owner._connection,
             owner._group,
@@ -160,8 +173,8 @@ class _Tables:
         self._app.agent(topic, name="demand")(self._read)
 
     async def serve(self, stopping: asyncio.Event) -> None:
-        """Run until told to stop; raises what made Faust crash."""
-        app = self._app
+        """Run until told to stop; raises what made Faust crash, or that it stands still."""
+        app, standstill = self._app, Standstill(self._settings.standstill_max_s)
         starting = asyncio.create_task(app.start())
         waits = {
             asyncio.create_task(stopping.wait()),
@@ -176,13 +189,27 @@ class _Tables:
                 )
                 if starting.done():
                     starting.result()
+                if standstill.has_lasted(self._takeover(), asyncio.get_running_loop().time()):
+                    raise TakeOverStandsStillError(
+                        f"nothing moved for {self._settings.standstill_max_s:g} s while partitions "
+                        "were taken over"
+                    )
         finally:
             for task in (*waits, starting):
                 task.cancel()
             await asyncio.gather(*waits, starting, return_exceptions=True)
-            await app.stop()
+            async with asyncio.timeout(_STOP_MAX_S):
+                await app.stop()
         if app.crash_reason is not None:
             raise app.crash_reason
+
+    def _takeover(self) -> tuple[int, ...] | None:
+        """What grows while partitions are taken over, None while none are. A member to which the
+        group gives none is not rebalancing."""
+        if not self._app.rebalancing:
+            return None
+        read = sum(offset or 0 for offset in self._app.tables.recovery.active_offsets.values())
+        return self._app.rebalancing_count, read, self._replayed
 
     def let_go(self) -> None:
         """Nothing is ours any more."""
@@ -284,6 +311,7 @@ class _Tables:
         """All of them, oldest first; whether the partitions were still ours at the end."""
         owned = self.owned
         for number, key in enumerate(keys):
+            self._replayed += 1
             self._kept_blocks(key).note(key.start_s)
             block = read_block(key, self._parts[key.encode()])
             if block is None:

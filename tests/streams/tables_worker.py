@@ -1,7 +1,8 @@
 """A deciding worker's tables in a process of their own; prints what its sink is told.
 
-Arguments: bootstrap servers, topic prefix, demand partitions, and "stale" for metadata that do not
-show the new changelog at first. Ends well on SIGTERM.
+Arguments: bootstrap servers, topic prefix, demand partitions, and a fault: "stale" for metadata
+that do not show the new changelog at first, "hangs" for a recovery that does not go on the first
+time. Ends well on SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import signal
 import sys
 
+from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streams.demand import DemandPart, Progress
@@ -18,6 +20,9 @@ from streams.demand_blocks import DemandBlock
 from streams.faust_app import DemandTables, DemandTableSettings
 from streams.topics import KafkaConnection
 from tests.streams.kafka_world import topics_of
+
+STANDSTILL_MAX_S = 15.0
+"""Well above its session's time, for which a group waits for a member that was killed."""
 
 
 def say(**fields: object) -> None:
@@ -69,15 +74,32 @@ def show_stale_metadata_once() -> None:
     AIOKafkaConsumerThread.topic_partitions = seen  # type: ignore[method-assign]  # a fault
 
 
-async def main(bootstrap_servers: str, prefix: str, partitions: str, metadata: str) -> None:
-    if metadata == "stale":
+def hang_in_recovery_once() -> None:
+    """As seen twice after another worker was killed: revoked, and then nothing."""
+    known, hangs = Recovery.on_recovery_completed, {"once"}
+
+    async def resumed(self: Recovery, *arguments: int, **named: int) -> None:
+        if hangs:
+            hangs.clear()
+            await asyncio.Event().wait()
+        await known(self, *arguments, **named)
+
+    Recovery.on_recovery_completed = resumed  # type: ignore[method-assign]  # a fault
+
+
+async def main(bootstrap_servers: str, prefix: str, partitions: str, fault: str) -> None:
+    if fault == "stale":
         show_stale_metadata_once()
+    if fault == "hangs":
+        hang_in_recovery_once()
     tables = DemandTables(
         KafkaConnection(bootstrap_servers=bootstrap_servers),
         topics_of(prefix).demand,
         f"{prefix}.decide",
         PrintingSink(),
-        DemandTableSettings(partitions=int(partitions), session_timeout_s=3),
+        DemandTableSettings(
+            partitions=int(partitions), session_timeout_s=3, standstill_max_s=STANDSTILL_MAX_S
+        ),
     )
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

@@ -20,6 +20,7 @@ from rigs.kafka import KafkaBroker
 from streams.demand import DemandCell, DemandPart, Progress, encode_demand
 from streams.topics import demand_partition
 from tests.streams.kafka_world import T0, KafkaWorld
+from tests.streams.tables_worker import STANDSTILL_MAX_S
 
 pytestmark = pytest.mark.real
 WORKER = Path(__file__).with_name("tables_worker.py")
@@ -30,7 +31,7 @@ MODULES = ("context", "plan", "role", "confirm", "trace", "extension", "dialog",
 class TablesWorker:
     """A worker process and what its sink was told."""
 
-    def __init__(self, world: KafkaWorld, metadata: str = "fresh") -> None:
+    def __init__(self, world: KafkaWorld, fault: str, partitions: int) -> None:
         self.told: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [
@@ -38,8 +39,8 @@ class TablesWorker:
                 str(WORKER),
                 world.connection.bootstrap_servers,
                 world.prefix,
-                str(PARTITIONS),
-                metadata,
+                str(partitions),
+                fault,
             ],
             env={**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
             stdout=subprocess.PIPE,
@@ -49,11 +50,11 @@ class TablesWorker:
         self._reader.start()
 
     async def until(self, what: Callable[[TablesWorker], bool]) -> None:
-        for _ in range(600):
+        for _ in range(1200):
             if what(self):
                 return
             await asyncio.sleep(0.05)
-        pytest.fail(f"still not so after 30 s; the last that was told: {self.told[-20:]}")
+        pytest.fail(f"still not so after 60 s; the last that was told: {self.told[-20:]}")
 
     async def end(self, *, kill: bool = False) -> None:
         (self.process.kill if kill else self.process.terminate)()
@@ -80,9 +81,9 @@ class TablesWorker:
 
 @asynccontextmanager
 async def workers(
-    world: KafkaWorld, count: int, metadata: str = "fresh"
+    world: KafkaWorld, count: int, fault: str = "none", *, partitions: int = PARTITIONS
 ) -> AsyncIterator[list[TablesWorker]]:
-    started = [TablesWorker(world, metadata) for _ in range(count)]
+    started = [TablesWorker(world, fault, partitions) for _ in range(count)]
     try:
         yield started
     finally:
@@ -246,6 +247,34 @@ async def test_no_record_is_lost_while_the_broker_does_not_show_a_new_changelog(
 
     stopped = worker.told[-1]
     assert (stopped["restart"], stopped.get("failed", 0)) == (1, 0)
+
+
+async def test_a_take_over_that_stands_still_is_begun_anew(kafka_broker: KafkaBroker) -> None:
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "hangs")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+    await hand_over(world, parts_at(0))
+
+    async with workers(world, 1, "hangs") as (worker,):
+        await worker.until(has_all([0]))
+        await worker.end()
+
+    assert worker.told[-1]["restart"] == 1
+
+
+async def test_a_worker_that_has_nothing_to_own_does_not_stand_still(
+    kafka_broker: KafkaBroker,
+) -> None:
+    """Were it begun anew, the whole group would stop for it each time."""
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "spare")
+    await world.create(partitions=1, demand_partitions=1)
+
+    async with workers(world, 2, partitions=1) as both:
+        await both[0].until(lambda _: any(worker.owned for worker in both))
+        await asyncio.sleep(STANDSTILL_MAX_S + 5)
+        for worker in both:
+            await worker.end()
+
+    assert [worker.told[-1].get("restart", 0) for worker in both] == [0, 0]
 
 
 def told_progress(worker: TablesWorker) -> set[int]:
