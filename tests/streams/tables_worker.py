@@ -1,8 +1,8 @@
 """A deciding worker's tables in a process of their own; prints what its sink is told.
 
-Arguments: bootstrap servers, topic prefix, demand partitions, and a fault: "stale" for metadata
-that do not show the new changelog at first, "hangs" for a recovery that does not go on the first
-time. Ends well on SIGTERM.
+Arguments: bootstrap servers, topic prefix, demand partitions, seconds after which a take-over that
+stands still is begun anew, and a fault: "stale" for metadata that do not show the new changelog at
+first, "hangs" for a recovery that does not go on the first time. Ends well on SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from streams.demand_blocks import DemandBlock
 from streams.faust_app import DemandTables, DemandTableSettings
 from streams.topics import KafkaConnection
 from tests.streams.kafka_world import topics_of
-
-STANDSTILL_MAX_S = 15.0
-"""Well above its session's time, for which a group waits for a member that was killed."""
 
 
 def say(**fields: object) -> None:
@@ -87,7 +84,9 @@ def hang_in_recovery_once() -> None:
     Recovery.on_recovery_completed = resumed  # type: ignore[method-assign]  # a fault
 
 
-async def main(bootstrap_servers: str, prefix: str, partitions: str, fault: str) -> None:
+async def main(
+    bootstrap_servers: str, prefix: str, partitions: str, standstill_max_s: str, fault: str
+) -> None:
     if fault == "stale":
         show_stale_metadata_once()
     if fault == "hangs":
@@ -98,7 +97,9 @@ async def main(bootstrap_servers: str, prefix: str, partitions: str, fault: str)
         f"{prefix}.decide",
         PrintingSink(),
         DemandTableSettings(
-            partitions=int(partitions), session_timeout_s=3, standstill_max_s=STANDSTILL_MAX_S
+            partitions=int(partitions),
+            session_timeout_s=3,
+            standstill_max_s=float(standstill_max_s),
         ),
     )
     stopping = asyncio.Event()
@@ -113,4 +114,4 @@ async def main(bootstrap_servers: str, prefix: str, partitions: str, fault: str)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5]))
+    asyncio.run(main(*sys.argv[1:6]))

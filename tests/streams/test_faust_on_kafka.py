@@ -20,18 +20,21 @@ from rigs.kafka import KafkaBroker
 from streams.demand import DemandCell, DemandPart, Progress, encode_demand
 from streams.topics import demand_partition
 from tests.streams.kafka_world import T0, KafkaWorld
-from tests.streams.tables_worker import STANDSTILL_MAX_S
 
 pytestmark = pytest.mark.real
 WORKER = Path(__file__).with_name("tables_worker.py")
 PARTITIONS = 3
+STANDSTILL_MAX_S = 15.0
+"""Well above a session's time, for which a group waits for a member that was killed."""
 MODULES = ("context", "plan", "role", "confirm", "trace", "extension", "dialog", "core")
 
 
 class TablesWorker:
     """A worker process and what its sink was told."""
 
-    def __init__(self, world: KafkaWorld, fault: str, partitions: int) -> None:
+    def __init__(
+        self, world: KafkaWorld, fault: str, partitions: int, standstill_max_s: float
+    ) -> None:
         self.told: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [
@@ -40,6 +43,7 @@ class TablesWorker:
                 world.connection.bootstrap_servers,
                 world.prefix,
                 str(partitions),
+                str(standstill_max_s),
                 fault,
             ],
             env={**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
@@ -81,9 +85,14 @@ class TablesWorker:
 
 @asynccontextmanager
 async def workers(
-    world: KafkaWorld, count: int, fault: str = "none", *, partitions: int = PARTITIONS
+    world: KafkaWorld,
+    count: int,
+    fault: str = "none",
+    *,
+    partitions: int = PARTITIONS,
+    standstill_max_s: float = STANDSTILL_MAX_S,
 ) -> AsyncIterator[list[TablesWorker]]:
-    started = [TablesWorker(world, fault, partitions) for _ in range(count)]
+    started = [TablesWorker(world, fault, partitions, standstill_max_s) for _ in range(count)]
     try:
         yield started
     finally:
@@ -254,11 +263,11 @@ async def test_a_take_over_that_stands_still_is_begun_anew(kafka_broker: KafkaBr
     await world.create(partitions=1, demand_partitions=PARTITIONS)
     await hand_over(world, parts_at(0))
 
-    async with workers(world, 1, "hangs") as (worker,):
+    async with workers(world, 1, "hangs", standstill_max_s=6) as (worker,):
         await worker.until(has_all([0]))
         await worker.end()
 
-    assert worker.told[-1]["restart"] == 1
+    assert worker.told[-1]["restart"] >= 1
 
 
 async def test_a_worker_that_has_nothing_to_own_does_not_stand_still(
@@ -268,9 +277,9 @@ async def test_a_worker_that_has_nothing_to_own_does_not_stand_still(
     world = KafkaWorld(kafka_broker.bootstrap_servers, "spare")
     await world.create(partitions=1, demand_partitions=1)
 
-    async with workers(world, 2, partitions=1) as both:
+    async with workers(world, 2, partitions=1, standstill_max_s=12) as both:
         await both[0].until(lambda _: any(worker.owned for worker in both))
-        await asyncio.sleep(STANDSTILL_MAX_S + 5)
+        await asyncio.sleep(15)
         for worker in both:
             await worker.end()
 
