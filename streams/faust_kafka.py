@@ -8,6 +8,7 @@ logging: the process belongs to our console script.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import faust
@@ -61,6 +62,22 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"  # taken up when the consumer starts
         return consumer
 
+    async def put_back(self, offsets: Mapping[Any, int]) -> None:
+        """Have partitions read again from these offsets, or from where they stand now if that is
+        before: somebody may have moved them meanwhile. A partition that is not ours any more, or is
+        about to be given a position, is left alone."""
+        await self.call_thread(self._put_back, self._ensure_consumer(), offsets)
+
+    async def _put_back(self, consumer: Any, offsets: Mapping[Any, int]) -> None:
+        subscription = consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        for tp, offset in offsets.items():
+            if assignment is None or tp not in assignment.tps:
+                continue
+            state = assignment.state_value(tp)
+            if state.has_valid_position and offset < state.position:
+                consumer.seek(tp, offset)
+
 
 class _CommittedOnly(driver.Consumer):
     def _new_consumer_thread(self) -> Any:
@@ -74,6 +91,39 @@ class _CommittedOnly(driver.Consumer):
         """
         self.stop_flow()
         await super().perform_seek()
+
+    async def _wait_next_records(
+        self,
+        timeout: float,  # noqa: ASYNC109 - the signature is Faust's
+    ) -> tuple[Any, Any]:
+        """As Faust's, but nothing that was fetched is dropped.
+
+        Faust asks for the records of all active partitions and waits for up to a second. When
+        partitions change hands meanwhile its set is emptied, which to aiokafka means any of them.
+        Then the first records of a changelog that recovery has just placed come as the answer,
+        Faust throws them away because the flow is stopped, and recovery waits for them for good.
+        Here a question names the partitions that were active when it was put, and what may not be
+        delivered any more is put back.
+        """
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        wanted = set(self._get_active_partitions())
+        if not wanted:
+            await self.sleep(1)
+            return {}, self._get_active_partitions()
+        thread: Any = self._thread
+        records = await self._getmany(active_partitions=wanted, timeout=timeout)
+        while records:
+            may_come = self._get_active_partitions() | self._buffered_partitions
+            if not self.flow_active:
+                may_come = set()
+            late = {tp: batch[0].offset for tp, batch in records.items() if tp not in may_come}
+            if not late:
+                break
+            # What may still come may not any more when this is done.
+            await thread.put_back(late)
+            records = {tp: batch for tp, batch in records.items() if tp in may_come}
+        return records, self._get_active_partitions()
 
 
 class _Transport(driver.Transport):

@@ -2,7 +2,8 @@
 
 Arguments: bootstrap servers, topic prefix, demand partitions, seconds after which a take-over that
 stands still is begun anew, and a fault: "stale" for metadata that do not show the new changelog at
-first, "hangs" for a recovery that does not go on the first time. Ends well on SIGTERM.
+first, "hangs" for a recovery that does not go on the first time, "slow" for one that takes a while
+between placing the changelogs and reading them. Ends well on SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import signal
 import sys
+from typing import Any
 
 from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
@@ -84,6 +86,17 @@ def hang_in_recovery_once() -> None:
     Recovery.on_recovery_completed = resumed  # type: ignore[method-assign]  # a fault
 
 
+def place_changelogs_slowly() -> None:
+    """A question for records that was put before the partitions changed hands is answered then."""
+    known: Any = Recovery._seek_offsets
+
+    async def seek(self: Recovery, *arguments: Any) -> None:
+        await known(self, *arguments)
+        await asyncio.sleep(1.5)
+
+    Recovery._seek_offsets = seek  # type: ignore[method-assign,assignment]  # a fault
+
+
 async def main(
     bootstrap_servers: str, prefix: str, partitions: str, standstill_max_s: str, fault: str
 ) -> None:
@@ -91,6 +104,8 @@ async def main(
         show_stale_metadata_once()
     if fault == "hangs":
         hang_in_recovery_once()
+    if fault == "slow":
+        place_changelogs_slowly()
     tables = DemandTables(
         KafkaConnection(bootstrap_servers=bootstrap_servers),
         topics_of(prefix).demand,

@@ -258,6 +258,25 @@ async def test_no_record_is_lost_while_the_broker_does_not_show_a_new_changelog(
     assert (stopped["restart"], stopped.get("failed", 0)) == (1, 0)
 
 
+async def test_a_survivor_reads_changelogs_that_were_placed_while_it_asked_for_records(
+    kafka_broker: KafkaBroker,
+) -> None:
+    """What came as the answer was thrown away, and the survivor waited for it for good."""
+    world = KafkaWorld(kafka_broker.bootstrap_servers, "placed")
+    await world.create(partitions=1, demand_partitions=PARTITIONS)
+
+    async with workers(world, 2, "slow") as (one, two):
+        await one.until(lambda one: bool(one.owned and two.owned))
+        await hand_over(world, parts_at(0))
+        await one.until(lambda one: len({*one.parts(), *two.parts()}) == len(MODULES))
+        await asyncio.sleep(1.5)
+        await two.end(kill=True)
+        await one.until(has_all([0]))
+        await one.end()
+
+    assert one.told[-1].get("restart", 0) == 0
+
+
 async def test_a_take_over_that_stands_still_is_begun_anew(kafka_broker: KafkaBroker) -> None:
     world = KafkaWorld(kafka_broker.bootstrap_servers, "hangs")
     await world.create(partitions=1, demand_partitions=PARTITIONS)
