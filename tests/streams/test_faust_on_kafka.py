@@ -53,12 +53,12 @@ class TablesWorker:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    async def until(self, what: Callable[[TablesWorker], bool]) -> None:
-        for _ in range(1200):
+    async def until(self, what: Callable[[TablesWorker], bool], most_s: float = 30.0) -> None:
+        for _ in range(round(most_s / 0.05)):
             if what(self):
                 return
             await asyncio.sleep(0.05)
-        pytest.fail(f"still not so after 60 s; the last that was told: {self.told[-20:]}")
+        pytest.fail(f"still not so after {most_s:g} s; the last that was told: {self.told[-20:]}")
 
     async def end(self, *, kill: bool = False) -> None:
         (self.process.kill if kill else self.process.terminate)()
@@ -283,7 +283,7 @@ async def test_a_take_over_that_stands_still_is_begun_anew(kafka_broker: KafkaBr
     await hand_over(world, parts_at(0))
 
     async with workers(world, 1, "hangs", standstill_max_s=6) as (worker,):
-        await worker.until(has_all([0]))
+        await worker.until(has_all([0]), most_s=60.0)
         await worker.end()
 
     assert worker.told[-1]["restart"] >= 1
