@@ -16,14 +16,13 @@ from models.forecast import ForecastBatch, ForecastReason, Horizon
 from models.missing_history import is_fresh, missing_reason
 from models.profile import Profile
 from models.recent_level import recent_levels, recent_steps, recent_weights
+from models.row_blocks import row_blocks
 from models.sampling_noise import level_noise, with_noise
 from models.series import FloatArray, SeriesBatch, SeriesKey, rows_of
 from models.step_windows import IntArray, StepWindows, step_windows
 
 ABSURD_FACTOR = 2.0
 """A share measured on bursts, applied to a burst, may ask for a thousand times the burst."""
-ROWS_AT_ONCE = 2048
-"""Bounds memory: the steps ahead of so many rows are held several times over."""
 
 
 BY_ROW: tuple[str, ...] = (
@@ -110,8 +109,7 @@ class LevelModel:
         """Peak (n, levels) and step (n, levels, h) quantiles."""
         ahead = int(windows.stop.max(initial=1))
         parts = [
-            self._of_block(batch, slice(begin, begin + ROWS_AT_ONCE), windows, rows, ahead)
-            for begin in range(0, max(len(rows), 1), ROWS_AT_ONCE)
+            self._of_block(batch, some, windows, rows, ahead) for some in row_blocks(len(rows))
         ]
         peak, steps = (np.concatenate(kind) for kind in zip(*parts, strict=True))
         return peak, steps

@@ -16,6 +16,7 @@ import numpy as np
 from models.coverage_control import CoverageControl, new_coverage_control
 from models.forecast import QUANTILE_LEVELS
 from models.quantile_tracker import Tracker, new_tracker
+from models.row_blocks import row_blocks
 from models.row_state import RowState
 from models.series import FloatArray
 
@@ -31,8 +32,6 @@ UNDER_WAY = 3.0
 many times over, and each outcome counts for less."""
 LOSS_MIN = 1e-12
 MEDIAN = QUANTILE_LEVELS.index(0.5)
-ROWS_AT_ONCE = 2048
-"""Bounds memory: every member's quantiles of so many rows are held several times over."""
 BEYOND_MAX = 1.0
 """Trees may not say more than the highest conformal quantile: a leaf learnt on a nearly idle level,
 applied to a burst, would."""
@@ -80,8 +79,7 @@ def members_of(own: FloatArray, trees: FloatArray, counts: FloatArray) -> FloatA
 def mix(members: FloatArray, scale: FloatArray, state: MixState) -> Mixed:
     """Mix quantiles (n, members, levels); a member of NaN in a row is left out there. `scale` (n,)
     is the unit of the trackers' shifts."""
-    begins = range(0, max(len(scale), 1), ROWS_AT_ONCE)
-    blocks = [slice(begin, begin + ROWS_AT_ONCE) for begin in begins]
+    blocks = row_blocks(len(scale))
     parts = [_mixed(members[some], scale[some], state.rows(some)) for some in blocks]
     quantiles, mixed = (np.concatenate(kind) for kind in zip(*parts, strict=True))
     return Mixed(quantiles, members, mixed, scale)

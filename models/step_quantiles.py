@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.row_blocks import row_blocks
 from models.series import FloatArray
-
-ROWS_AT_ONCE = 2048
-"""Bounds memory: the place of every step's quantile is held several times over."""
 
 
 def with_peak(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArray:
@@ -23,7 +21,7 @@ def with_peak(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatA
     differ most in the tails, as on a flat load with bursts, a common factor would take the tail's
     change to the middle. Nothing is known below the lowest quantile: there its own factor holds.
     """
-    blocks = [slice(at, at + ROWS_AT_ONCE) for at in range(0, max(len(peak), 1), ROWS_AT_ONCE)]
+    blocks = row_blocks(len(peak))
     return np.concatenate([_moved(steps[some], before[some], peak[some]) for some in blocks])
 
 
@@ -33,11 +31,10 @@ def _moved(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArra
     knots = range(levels)
     lower = sum((before[:, k, None] < value).astype(np.int8) for k in knots)
     upto = sum((before[:, k, None] <= value).astype(np.int8) for k in knots) - 1
-    # Several quantiles may be the same number; then a step keeps its own of them.
+    # Between two quantiles; on one, or on several of the same number: there a step keeps its own.
     own = np.repeat(np.arange(levels, dtype=np.int8), ahead)[None]
-    same = np.clip(own, lower, upto)
-    below = np.where(upto >= lower, same, np.maximum(upto, 0))
-    above = np.where(upto >= lower, same, np.minimum(lower, levels - 1))
+    below = np.maximum(np.minimum(np.maximum(own, lower), upto), 0)
+    above = np.maximum(below, np.minimum(lower, levels - 1))
     left, right = (np.take_along_axis(before, at, axis=1) for at in (below, above))
     apart = right - left
     share = np.where(apart > 0, (value - left) / np.where(apart > 0, apart, 1.0), 1.0)
@@ -45,6 +42,6 @@ def _moved(steps: FloatArray, before: FloatArray, peak: FloatArray) -> FloatArra
     least, lowest = before[:, :1], peak[:, :1]
     under = np.minimum(value, least) / np.where(least > 0, least, 1.0) * lowest
     moved = np.where(value < least, under, low + share * (high - low))
-    # A step that stood above the whole peak has no other place than its top.
-    ordered = np.minimum(moved, peak[:, -1:]).reshape(steps.shape)
-    return np.maximum.accumulate(ordered, axis=1)
+    # Rounding must neither lift a step above the whole peak nor make two of them cross.
+    bounded = np.minimum(moved, peak[:, -1:]).reshape(steps.shape)
+    return np.maximum.accumulate(bounded, axis=1)

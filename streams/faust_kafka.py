@@ -109,7 +109,7 @@ class _CommittedOnly(driver.Consumer):
             await self.wait(self.can_resume_flow.wait())
         wanted = set(self._get_active_partitions())
         if not wanted:
-            await self.sleep(1)
+            await self.sleep(timeout)
             return {}, self._get_active_partitions()
         thread: Any = self._thread
         records = await self._getmany(active_partitions=wanted, timeout=timeout)

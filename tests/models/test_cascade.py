@@ -8,7 +8,7 @@ import pytest
 from models.cascade import Cascade, fit_cascade
 from models.forecast import ForecastCode
 from models.last_value import LastValue
-from models.level_model import ROWS_AT_ONCE
+from models.row_blocks import ROWS_AT_ONCE
 from models.series import SeriesBatch, SeriesKey
 from tests.models.series_builders import DAY_STEPS, a_batch, a_daily_load, a_horizon
 

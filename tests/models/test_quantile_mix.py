@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.forecast import QUANTILE_LEVELS
-from models.quantile_mix import ROWS_AT_ONCE, MixState, learn_mix, mix, new_mix_state
+from models.quantile_mix import MixState, learn_mix, mix, new_mix_state
+from models.row_blocks import ROWS_AT_ONCE
 from models.series import FloatArray
 
 LEVELS = np.asarray(QUANTILE_LEVELS)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
+from models.row_blocks import ROWS_AT_ONCE
 from models.series import FloatArray
-from models.step_quantiles import ROWS_AT_ONCE, with_peak
+from models.step_quantiles import with_peak
 
 RATES = st.floats(0.0, 1e12) | st.integers(0, 3).map(float)
 LEVELS, AHEAD = 7, 4

@@ -97,15 +97,18 @@ def place_changelogs_slowly() -> None:
     Recovery._seek_offsets = seek  # type: ignore[method-assign,assignment]  # a fault
 
 
+FAULTS = {
+    "stale": show_stale_metadata_once,
+    "hangs": hang_in_recovery_once,
+    "slow": place_changelogs_slowly,
+}
+
+
 async def main(
     bootstrap_servers: str, prefix: str, partitions: str, standstill_max_s: str, fault: str
 ) -> None:
-    if fault == "stale":
-        show_stale_metadata_once()
-    if fault == "hangs":
-        hang_in_recovery_once()
-    if fault == "slow":
-        place_changelogs_slowly()
+    if fault in FAULTS:
+        FAULTS[fault]()
     tables = DemandTables(
         KafkaConnection(bootstrap_servers=bootstrap_servers),
         topics_of(prefix).demand,
