@@ -14,8 +14,12 @@ from rigs.process import ServerError, ServerProcess
 
 LISTEN = """
 import socket, sys, time
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
+with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", int(sys.argv[1])))
+    # Said before it answers: whoever reached it may read the log at once.
     print("listening", flush=True)
+    server.listen()
     time.sleep(60)
 """
 START_AND_SAY_PID = """
